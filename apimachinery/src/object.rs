@@ -1,0 +1,212 @@
+//! An object at rest: canonical bytes with a parsed header, and a resourceVersion spliced in on the way out.
+//!
+//! Canonical bytes begin with `apiVersion`, `kind` and `metadata`; every other
+//! key is sorted; `metadata.resourceVersion` is absent, for it is etcd's
+//! revision. It is inserted right behind the brace that opens `metadata`.
+
+pub mod meta;
+
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::header::Header;
+use crate::scheme::Resource;
+
+/// The canonical bytes of a tree. `apiVersion` and `kind` are the resource's.
+pub fn canonicalize(object: Value, resource: &Resource) -> Bytes {
+    let mut object = match object {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    };
+    object.remove("apiVersion");
+    object.remove("kind");
+    let mut metadata = object.remove("metadata").unwrap_or(Value::Null);
+    if let Value::Object(map) = &mut metadata {
+        map.remove("resourceVersion");
+    } else {
+        metadata = Value::Object(Map::new());
+    }
+    let mut out = Vec::with_capacity(1024);
+    out.extend_from_slice(b"{\"apiVersion\":");
+    write_text(&mut out, &resource.api_version());
+    out.extend_from_slice(b",\"kind\":");
+    write_text(&mut out, &resource.kind);
+    out.extend_from_slice(b",\"metadata\":");
+    write_sorted(&mut out, &metadata);
+    for (key, value) in sorted(&object) {
+        out.push(b',');
+        write_text(&mut out, key);
+        out.push(b':');
+        write_sorted(&mut out, value);
+    }
+    out.push(b'}');
+    Bytes::from(out)
+}
+
+/// JSON of a tree with the keys of every map sorted.
+pub fn to_sorted_json(value: &Value) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    write_sorted(&mut out, value);
+    out
+}
+
+/// Entries by key, whatever order the map itself keeps.
+pub(crate) fn sorted(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let mut entries: Vec<(&String, &Value)> = map.iter().collect();
+    entries.sort_by(|a, b| a.0.cmp(b.0));
+    entries
+}
+
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    // Writing to a Vec cannot fail.
+    let _ = serde_json::to_writer(out, text);
+}
+
+fn write_sorted(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Object(map) => {
+            out.push(b'{');
+            for (i, (key, value)) in sorted(map).into_iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write_text(out, key);
+                out.push(b':');
+                write_sorted(out, value);
+            }
+            out.push(b'}');
+        }
+        Value::Array(items) => {
+            out.push(b'[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write_sorted(out, item);
+            }
+            out.push(b']');
+        }
+        scalar => {
+            let _ = serde_json::to_writer(out, scalar);
+        }
+    }
+}
+
+/// An object as caches keep it.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// What lists, watches and controllers look at.
+    pub header: Header,
+    /// Canonical bytes, without resourceVersion.
+    pub bytes: Bytes,
+    /// Where in the bytes the resourceVersion belongs.
+    pub splice: u32,
+    /// etcd's revision of the last change.
+    pub revision: i64,
+    /// etcd's revision of the creation.
+    pub create_revision: i64,
+}
+
+impl Stored {
+    /// Reads what etcd holds.
+    pub fn parse(
+        resource: &Resource,
+        bytes: Bytes,
+        revision: i64,
+        create_revision: i64,
+    ) -> Result<Stored, serde_json::Error> {
+        let header = Header::parse(resource, &bytes)?;
+        let splice = splice_offset(&bytes)?;
+        Ok(Stored {
+            header,
+            bytes,
+            splice,
+            revision,
+            create_revision,
+        })
+    }
+
+    /// The object with its revision as resourceVersion; nothing is parsed.
+    pub fn with_resource_version(&self) -> Bytes {
+        self.at_revision(self.revision)
+    }
+
+    /// The object with another revision as resourceVersion: the last state of a deleted one.
+    pub fn at_revision(&self, revision: i64) -> Bytes {
+        let mut out = Vec::with_capacity(self.bytes.len() + 42);
+        self.write_at_revision(revision, &mut out);
+        Bytes::from(out)
+    }
+
+    /// Appends the object with `revision` as resourceVersion, as a list does.
+    pub fn write_at_revision(&self, revision: i64, out: &mut Vec<u8>) {
+        splice(&self.bytes, self.splice as usize, revision, out);
+    }
+
+    /// The whole object as a tree, with its resourceVersion.
+    pub fn to_value(&self) -> Result<Value, serde_json::Error> {
+        let mut value: Value = serde_json::from_slice(&self.bytes)?;
+        meta::set_resource_version(&mut value, self.revision);
+        Ok(value)
+    }
+}
+
+/// Appends canonical bytes with a resourceVersion at `offset`.
+pub fn splice(bytes: &[u8], offset: usize, revision: i64, out: &mut Vec<u8>) {
+    let (head, tail) = bytes.split_at(offset.min(bytes.len()));
+    out.extend_from_slice(head);
+    out.extend_from_slice(b"\"resourceVersion\":\"");
+    out.extend_from_slice(revision.to_string().as_bytes());
+    out.push(b'"');
+    if tail.first() != Some(&b'}') {
+        out.push(b',');
+    }
+    out.extend_from_slice(tail);
+}
+
+/// Where a resourceVersion can be inserted: right behind the brace of `metadata`.
+pub fn splice_offset(bytes: &[u8]) -> Result<u32, serde_json::Error> {
+    use serde::de::Error;
+
+    #[derive(Deserialize)]
+    struct Outer<'a> {
+        #[serde(borrow)]
+        metadata: &'a RawValue,
+    }
+    if let Some(offset) = canonical_offset(bytes) {
+        return Ok(offset);
+    }
+    let outer: Outer<'_> = serde_json::from_slice(bytes)?;
+    let raw = outer.metadata.get();
+    if !raw.starts_with('{') {
+        return Err(serde_json::Error::custom("metadata is no object"));
+    }
+    // The raw value borrows from `bytes`: the distance of the two is its offset.
+    let start = raw.as_ptr() as usize - bytes.as_ptr() as usize;
+    let mut offset = start + 1;
+    // An empty object may hold blanks; splice right before its closing brace.
+    while raw.len() > 2 && bytes.get(offset).is_some_and(u8::is_ascii_whitespace) {
+        offset += 1;
+    }
+    u32::try_from(offset).map_err(serde_json::Error::custom)
+}
+
+/// The same, found without reading the rest, where the bytes begin as canonical ones do.
+fn canonical_offset(bytes: &[u8]) -> Option<u32> {
+    let mut rest = bytes;
+    for key in ["{\"apiVersion\":\"", "\"kind\":\""] {
+        rest = rest.strip_prefix(key.as_bytes())?;
+        let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        rest = rest[end..].strip_prefix(b"\",")?;
+    }
+    rest = rest.strip_prefix(b"\"metadata\":{")?;
+    // What lies between the brace and the first key, or the end, is found the slow way.
+    matches!(rest.first(), Some(b'"' | b'}'))
+        .then(|| u32::try_from(bytes.len() - rest.len()).ok())
+        .flatten()
+}

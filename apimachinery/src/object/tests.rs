@@ -1,0 +1,92 @@
+//! Canonical bytes and spliced versions.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::scheme::{Scheme, gvr};
+
+#[test]
+fn canonical_bytes_lead_with_type_and_metadata_and_sort_the_rest() {
+    let scheme = Scheme::builtin();
+    let resource = scheme.get(&gvr::CONFIG_MAPS).unwrap();
+    let object = json!({"zoo": 1, "data": {"b": "<&>", "a": [{"y": 1, "x": null}]}, "kind": "Wrong",
+        "metadata": {"name": "n", "resourceVersion": "5", "annotations": {"b": "", "a": ""}}});
+    assert_eq!(
+        canonicalize(object, resource),
+        r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"annotations":{"a":"","b":""},"name":"n"},"data":{"a":[{"x":null,"y":1}],"b":"<&>"},"zoo":1}"#
+    );
+    assert_eq!(
+        canonicalize(Value::Null, resource),
+        r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{}}"#
+    );
+}
+
+#[test]
+fn a_typical_pod_has_a_header_of_a_few_hundred_bytes() {
+    assert!(
+        std::mem::size_of::<Header>() <= 208,
+        "{}",
+        std::mem::size_of::<Header>()
+    );
+}
+
+#[test]
+fn a_version_fits_into_empty_metadata_too() {
+    let scheme = Scheme::builtin();
+    let resource = scheme.get(&gvr::CONFIG_MAPS).unwrap();
+    for text in [
+        r#"{"metadata":{}}"#,
+        r#"{ "metadata" : { } , "data":{}}"#,
+        r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{}}"#,
+        r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{ }}"#,
+        r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"n"}}"#,
+        r#"{"apiVersion":"v1","kind":"ConfigMap","metadata": {"name":"n"}}"#,
+        r#"{"apiVersion":"v1\"","kind":",\"metadata\":{","metadata":{"name":"n"}}"#,
+    ] {
+        let stored = Stored::parse(resource, Bytes::from_static(text.as_bytes()), 7, 3).unwrap();
+        let value: Value = serde_json::from_slice(&stored.with_resource_version()).unwrap();
+        assert_eq!(value["metadata"]["resourceVersion"], "7");
+    }
+    assert!(Stored::parse(resource, Bytes::from_static(b"{}"), 1, 1).is_err());
+}
+
+fn tree() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 24, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(".{0,6}", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn splicing_equals_setting_and_serialising(
+        name in "[a-z]{1,8}",
+        annotation in ".{0,10}",
+        data in tree(),
+        revision in 1i64..i64::MAX,
+    ) {
+        let scheme = Scheme::builtin();
+        let resource = scheme.get(&gvr::CONFIG_MAPS).unwrap();
+        let object = json!({"metadata": {"name": name, "annotations": {"a": annotation}},
+            "aaa": {"metadata": {}}, "data": data});
+        let bytes = canonicalize(object.clone(), resource);
+        let stored = Stored::parse(resource, bytes, revision, 1).unwrap();
+        let mut expected = object;
+        expected["apiVersion"] = json!("v1");
+        expected["kind"] = json!("ConfigMap");
+        expected["metadata"]["resourceVersion"] = json!(revision.to_string());
+        let spliced: Value = serde_json::from_slice(&stored.with_resource_version()).unwrap();
+        prop_assert_eq!(&spliced, &expected);
+        prop_assert_eq!(&stored.to_value().unwrap(), &expected);
+    }
+}

@@ -1,0 +1,138 @@
+//! JSON patch (RFC 6902).
+
+use serde_json::Value;
+
+use super::{PatchError, json_type};
+
+/// Most operations that one patch may have.
+const MAX_OPERATIONS: usize = 10_000;
+
+/// Applies a list of operations, all or none.
+pub fn json_patch(original: Value, patch: &Value) -> Result<Value, PatchError> {
+    let refused = |found: &str, wanted: &str| {
+        PatchError::BadRequest(format!(
+            "error decoding patch: json: cannot unmarshal {found} into Go value of type {wanted}"
+        ))
+    };
+    let operations = match patch {
+        Value::Array(operations) => operations.as_slice(),
+        Value::Null => &[],
+        other => return Err(refused(json_type(other), "[]handlers.jsonPatchOp")),
+    };
+    if operations.len() > MAX_OPERATIONS {
+        return Err(PatchError::BadRequest(format!(
+            "The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {}",
+            operations.len()
+        )));
+    }
+    if let Some(other) = operations.iter().find(|o| !o.is_object()) {
+        return Err(refused(json_type(other), "handlers.jsonPatchOp"));
+    }
+    let mut document = original;
+    for operation in operations {
+        apply(&mut document, operation).ok_or(PatchError::Unprocessable)?;
+    }
+    Ok(document)
+}
+
+/// One operation; `None` when it does not fit.
+fn apply(document: &mut Value, operation: &Value) -> Option<()> {
+    let text = |name: &str| operation.get(name).and_then(Value::as_str);
+    let path = pointer(text("path")?)?;
+    let value = || operation.get("value").cloned();
+    match text("op")? {
+        "add" => add(document, &path, value()?),
+        "remove" => remove(document, &path).map(drop),
+        "replace" => {
+            let value = value()?;
+            *find(document, &path)? = value;
+            Some(())
+        }
+        "move" => {
+            let from = pointer(text("from")?)?;
+            // A value cannot move into itself.
+            if path.len() > from.len() && path.starts_with(&from) {
+                return None;
+            }
+            let value = remove(document, &from)?;
+            add(document, &path, value)
+        }
+        "copy" => {
+            let from = pointer(text("from")?)?;
+            let value = find(document, &from)?.clone();
+            add(document, &path, value)
+        }
+        "test" => {
+            let expected = value().unwrap_or(Value::Null);
+            let holds = match find(document, &path) {
+                Some(found) => *found == expected,
+                None => expected.is_null(),
+            };
+            holds.then_some(())
+        }
+        _ => None,
+    }
+}
+
+/// The parts of a JSON pointer (RFC 6901), unescaped.
+fn pointer(text: &str) -> Option<Vec<String>> {
+    if text.is_empty() {
+        return Some(Vec::new());
+    }
+    let rest = text.strip_prefix('/')?;
+    Some(
+        rest.split('/')
+            .map(|part| part.replace("~1", "/").replace("~0", "~"))
+            .collect(),
+    )
+}
+
+fn index(part: &str, limit: usize) -> Option<usize> {
+    // Leading zeros and signs are no index.
+    if part.len() > 1 && part.starts_with('0') || !part.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    part.parse().ok().filter(|i| *i < limit)
+}
+
+fn find<'v>(document: &'v mut Value, path: &[String]) -> Option<&'v mut Value> {
+    path.iter().try_fold(document, |value, part| match value {
+        Value::Object(map) => map.get_mut(part),
+        Value::Array(items) => {
+            let i = index(part, items.len())?;
+            items.get_mut(i)
+        }
+        _ => None,
+    })
+}
+
+fn add(document: &mut Value, path: &[String], value: Value) -> Option<()> {
+    let Some((last, parents)) = path.split_last() else {
+        *document = value;
+        return Some(());
+    };
+    match find(document, parents)? {
+        Value::Object(map) => {
+            map.insert(last.clone(), value);
+        }
+        Value::Array(items) if last == "-" => items.push(value),
+        Value::Array(items) => {
+            let i = index(last, items.len() + 1)?;
+            items.insert(i, value);
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+fn remove(document: &mut Value, path: &[String]) -> Option<Value> {
+    let (last, parents) = path.split_last()?;
+    match find(document, parents)? {
+        Value::Object(map) => map.remove(last),
+        Value::Array(items) => {
+            let i = index(last, items.len())?;
+            Some(items.remove(i))
+        }
+        _ => None,
+    }
+}

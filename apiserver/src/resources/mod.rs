@@ -1,0 +1,199 @@
+//! What a kind adds to the generic verbs: defaults, validation, strategies, printer columns. Rules only, no I/O.
+//!
+//! A write passes through the rules of its kind in this order:
+//!
+//! ```text
+//! create:  default -> (admission) -> prepare_create -> validate_create -> warnings -> store
+//! update:  default -> (admission) -> prepare_update -> validate_update -> warnings -> store
+//! status:  default ->                prepare_status -> validate_status            -> store
+//! ```
+//!
+//! Objects are `serde_json::Value` trees that were pruned and normalised by the schema before.
+
+use ferrule_apimachinery::field::FieldError;
+use ferrule_apimachinery::scheme::Resource;
+use serde_json::Value;
+
+mod conditions;
+mod config;
+mod disruption;
+mod endpoints;
+mod event;
+mod format;
+mod go_form;
+mod lease;
+pub mod meta;
+mod namespace;
+mod node;
+pub mod pod;
+mod priority;
+pub mod problems;
+pub mod selector;
+pub mod service;
+pub mod table;
+pub mod tree;
+mod workload;
+
+#[cfg(test)]
+mod small_tests;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use priority::SYSTEM_CLASSES;
+pub use table::{Column, Row, RowCondition};
+
+/// What rules may see besides the objects. There is no clock inside rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The time of the request.
+    pub now: jiff::Timestamp,
+    /// The name of the user who asks.
+    pub user: &'a str,
+}
+
+/// How the `scale` subresource reads and writes an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScaleRules {
+    /// Dotted path of the wanted number, `spec.replicas`.
+    pub spec_replicas: &'static str,
+    /// Dotted path of the actual number, `status.replicas`.
+    pub status_replicas: &'static str,
+    /// Dotted path of the label selector, `spec.selector`.
+    pub selector: &'static str,
+}
+
+impl ScaleRules {
+    /// Where Deployments and ReplicaSets keep their numbers.
+    pub const WORKLOAD: ScaleRules = ScaleRules {
+        spec_replicas: "spec.replicas",
+        status_replicas: "status.replicas",
+        selector: "spec.selector",
+    };
+}
+
+/// What a kind adds to the generic verbs. Every method's default is right for a kind without rules of its own.
+///
+/// The validating methods answer every problem of the object, those of its metadata first, as upstream orders them.
+pub trait Rules: Send + Sync {
+    /// Fills in what the client left out. Idempotent.
+    fn default(&self, _object: &mut Value) {}
+
+    /// Drops what a client may not set on create (status) and sets what the server sets (generation).
+    fn prepare_create(&self, _new: &mut Value, _context: &Context<'_>) {}
+
+    /// Every problem of a new object, its metadata included.
+    fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
+        self.validate_meta(new)
+    }
+
+    /// Carries over what an update may not touch (status) and raises the generation when the specification changed.
+    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
+        meta::next_generation(new, old, false);
+    }
+
+    /// Every problem of a changed object, its metadata included.
+    fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
+        self.validate_meta_update(new, old)
+    }
+
+    /// Carries over what a write of the `status` subresource may not touch (everything but the status).
+    fn prepare_status(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
+        meta::keep_all_but_status(new, old);
+    }
+
+    /// Every problem of an object whose status was written.
+    fn validate_status(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
+        self.validate_meta_update(new, old)
+    }
+
+    /// What to tell the client in `Warning` headers although the object is accepted. `old` is absent on create.
+    fn warnings(&self, _new: &Value, _old: Option<&Value>) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Problems of a new object's metadata alone.
+    fn validate_meta(&self, new: &Value) -> Vec<FieldError> {
+        meta::validate_create(new, self.namespaced(), self.name_rule()).into_errors()
+    }
+
+    /// Problems of a changed object's metadata alone.
+    fn validate_meta_update(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        meta::validate_update(new, old).into_errors()
+    }
+
+    /// What the kind's names must look like.
+    fn name_rule(&self) -> meta::NameRule {
+        meta::NameRule::Subdomain
+    }
+
+    /// Whether objects of the kind live in a namespace.
+    fn namespaced(&self) -> bool {
+        true
+    }
+
+    /// Whether a PUT to a name that does not exist creates the object.
+    fn create_on_update(&self) -> bool {
+        false
+    }
+
+    /// Whether a PUT without `metadata.resourceVersion` overwrites whatever is there.
+    fn unconditional_update(&self) -> bool {
+        true
+    }
+
+    /// Seconds between the mark for deletion and the removal, given what the client asked for; `None` when the object
+    /// is removed at once.
+    fn grace_period(&self, _object: &Value, _asked: Option<i64>) -> Option<i64> {
+        None
+    }
+
+    /// How the `scale` subresource works; `None` when the kind has none.
+    fn scale(&self) -> Option<ScaleRules> {
+        None
+    }
+
+    /// The columns of the kind's table.
+    fn columns(&self) -> &'static [Column] {
+        table::NAME_AND_AGE
+    }
+
+    /// One row: a cell for each of [`Rules::columns`], wide ones included.
+    fn row(&self, object: &Value, now: jiff::Timestamp) -> Row {
+        table::name_and_age(object, now)
+    }
+}
+
+/// A kind without rules of its own.
+struct Generic {
+    namespaced: bool,
+}
+
+impl Rules for Generic {
+    fn namespaced(&self) -> bool {
+        self.namespaced
+    }
+}
+
+/// The rules of a resource's kind.
+pub fn rules_for(resource: &Resource) -> &'static dyn Rules {
+    match (resource.group.as_ref(), resource.kind.as_ref()) {
+        ("", "ConfigMap") => &config::ConfigMap,
+        ("", "Endpoints") => &endpoints::Endpoints,
+        ("", "Event") => &event::Event,
+        ("", "Namespace") => &namespace::Namespace,
+        ("", "Node") => &node::Node,
+        ("", "Pod") => &pod::Pod,
+        ("", "Secret") => &config::Secret,
+        ("", "Service") => &service::Service,
+        ("", "ServiceAccount") => &config::ServiceAccount,
+        ("apps", "Deployment") => &workload::Deployment,
+        ("apps", "ReplicaSet") => &workload::ReplicaSet,
+        ("coordination.k8s.io", "Lease") => &lease::Lease,
+        ("discovery.k8s.io", "EndpointSlice") => &endpoints::EndpointSlice,
+        ("policy", "PodDisruptionBudget") => &disruption::PodDisruptionBudget,
+        ("scheduling.k8s.io", "PriorityClass") => &priority::PriorityClass,
+        ("networking.k8s.io", "IPAddress") => &endpoints::IpAddress,
+        _ if resource.namespaced => &Generic { namespaced: true },
+        _ => &Generic { namespaced: false },
+    }
+}

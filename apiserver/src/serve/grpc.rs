@@ -1,0 +1,418 @@
+//! The gRPC front: `Resources` and `Discovery` over the verbs.
+
+mod connect;
+mod discovery;
+mod status;
+mod watch;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ferrule_apimachinery::status::Status;
+use ferrule_component_base::identity::Identity;
+use ferrule_proto::v1;
+use ferrule_proto::v1::resources_server::Resources;
+use futures::stream::BoxStream;
+use jiff::Timestamp;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Streaming};
+
+use super::{Front, REQUEST_TIMEOUT, check_size};
+use crate::verbs::{
+    Answer, Api, Body, Call, DeleteOptions, Epoch, Form, Include, ListOptions, PatchBody, Target,
+    WriteOptions, forms,
+};
+
+pub use discovery::DiscoveryService;
+pub(crate) use status::to_grpc;
+
+/// The service `ferrule.v1.Resources`.
+pub struct ResourcesService(Arc<Front>);
+
+impl ResourcesService {
+    pub(crate) fn new(front: Arc<Front>) -> ResourcesService {
+        ResourcesService(front)
+    }
+}
+
+/// Who calls, until when and in which epoch.
+fn call<T>(request: &Request<T>) -> Result<Call, Status> {
+    let asked = timeout(request.metadata())
+        .unwrap_or(REQUEST_TIMEOUT)
+        .min(REQUEST_TIMEOUT);
+    let identity = request.extensions().get::<Identity>().cloned();
+    let mut call = Call::new(identity, tokio::time::Instant::now() + asked);
+    if let Some(value) = request.metadata().get("ferrule-leader-epoch") {
+        let epoch = value.to_str().ok().and_then(Epoch::parse);
+        call.epoch =
+            Some(epoch.ok_or_else(|| Status::bad_request("malformed ferrule-leader-epoch"))?);
+    }
+    Ok(call)
+}
+
+/// The client's deadline, as gRPC writes it.
+fn timeout(metadata: &MetadataMap) -> Option<Duration> {
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number: u64 = number.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(number.checked_mul(3600)?),
+        "M" => Duration::from_secs(number.checked_mul(60)?),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+/// The resource and object that a reference names.
+fn target(api: &Api, reference: Option<v1::ResourceRef>) -> Result<Target, Status> {
+    let reference =
+        reference.ok_or_else(|| Status::bad_request("the request names no resource"))?;
+    let resource = api
+        .scheme()
+        .lookup(&reference.group, &reference.version, &reference.resource)
+        .ok_or_else(Status::no_such_resource)?;
+    if !reference.subresource.is_empty() && resource.subresource(&reference.subresource).is_none() {
+        return Err(Status::no_such_resource());
+    }
+    if !resource.namespaced && !reference.namespace.is_empty() {
+        return Err(Status::no_such_resource());
+    }
+    Ok(Target {
+        resource: resource.clone(),
+        namespace: reference.namespace,
+        name: reference.name,
+        subresource: reference.subresource,
+    })
+}
+
+/// Refuses what the resource cannot do, and names that are missing.
+fn check_verb(verb: &'static str, target: &Target) -> Result<(), Status> {
+    let resource = &target.resource;
+    let can = match target.subresource.as_str() {
+        "" => resource.has_verb(verb),
+        name => resource
+            .subresource(name)
+            .is_some_and(|sub| sub.verbs.iter().any(|own| own == verb)),
+    };
+    if !can {
+        return Err(Status::method_not_allowed());
+    }
+    let one = matches!(verb, "get" | "update" | "patch" | "delete");
+    if one && target.name.is_empty() {
+        return Err(Status::bad_request("the request names no object"));
+    }
+    let within = one || verb == "create" || !target.name.is_empty();
+    if within && resource.namespaced && target.namespace.is_empty() {
+        return Err(Status::bad_request("the request names no namespace"));
+    }
+    Ok(())
+}
+
+fn form(number: i32) -> Form {
+    match v1::Form::try_from(number) {
+        Ok(v1::Form::Table) => Form::Table(Include::Metadata),
+        Ok(v1::Form::Metadata) => Form::Metadata,
+        _ => Form::Object,
+    }
+}
+
+fn write_options(kind: &str, options: Option<v1::WriteOptions>) -> Result<WriteOptions, Status> {
+    let options = options.unwrap_or_default();
+    let dry_run: &[&str] = if options.dry_run { &["All"] } else { &[] };
+    WriteOptions::read(
+        kind,
+        dry_run,
+        &options.field_manager,
+        &options.field_validation,
+    )
+}
+
+fn delete_options(bytes: &[u8]) -> Result<DeleteOptions, Status> {
+    check_size(bytes.len())?;
+    if bytes.is_empty() {
+        return Ok(DeleteOptions::default());
+    }
+    let options = serde_json::from_slice(bytes).map_err(|error| {
+        Status::bad_request(format!("the delete options cannot be read: {error}"))
+    })?;
+    DeleteOptions::read(&options)
+}
+
+impl ResourcesService {
+    /// Everything around a unary verb: who, may they, is there room, and the answer's metadata.
+    async fn unary<T, R, F>(
+        &self,
+        verb: &'static str,
+        request: Request<T>,
+        reference: impl FnOnce(&mut T) -> Option<v1::ResourceRef>,
+        run: F,
+    ) -> Result<Response<R>, tonic::Status>
+    where
+        F: AsyncFnOnce(&Api, &Call, &Target, T) -> Result<R, Status>,
+    {
+        let began = Instant::now();
+        let front = &self.0;
+        let prepared = (|| {
+            let call = call(&request)?;
+            let mut message = request.into_inner();
+            let target = target(&front.api, reference(&mut message))?;
+            check_verb(verb, &target)?;
+            // A selector decides about lists, where it is known.
+            if verb != "list" {
+                front
+                    .api
+                    .authorize(&call, &Api::attributes(verb, &target))?;
+            }
+            let place = front.in_flight.enter(verb)?;
+            Ok((call, target, message, place))
+        })();
+        let (call, target, message, _place) = prepared.map_err(to_grpc)?;
+        let work = run(&front.api, &call, &target, message);
+        let result = match tokio::time::timeout_at(call.deadline, work).await {
+            Ok(result) => result,
+            Err(_) => Err(Status::timeout(
+                "request did not complete within the allotted timeout",
+                0,
+            )),
+        };
+        let code = result.as_ref().map_or_else(Status::http_code, |_| 200);
+        front
+            .metrics
+            .answered(verb, &target.resource, &target.subresource, code, began);
+        let mut response = Response::new(result.map_err(to_grpc)?);
+        for warning in call.take_warnings() {
+            let text: String = warning
+                .chars()
+                .map(|c| {
+                    if c.is_ascii() && !c.is_ascii_control() {
+                        c
+                    } else {
+                        '?'
+                    }
+                })
+                .collect();
+            if let Ok(value) = text.parse() {
+                response.metadata_mut().append("ferrule-warning", value);
+            }
+        }
+        Ok(response)
+    }
+}
+
+fn object_response(
+    answer: Answer,
+    target: &Target,
+    form: Form,
+) -> Result<v1::ObjectResponse, Status> {
+    let object = if answer.is_object {
+        forms::one(&target.resource, form, &answer.bytes, Timestamp::now())?
+    } else {
+        answer.bytes
+    };
+    Ok(v1::ObjectResponse {
+        object,
+        revision: answer.revision,
+        created: answer.created,
+    })
+}
+
+#[tonic::async_trait]
+impl Resources for ResourcesService {
+    async fn get(
+        &self,
+        request: Request<v1::GetRequest>,
+    ) -> Result<Response<v1::ObjectResponse>, tonic::Status> {
+        self.unary(
+            "get",
+            request,
+            |message| message.resource.take(),
+            async |api, call, target, message| {
+                let answer = api.get(call, target, &message.resource_version).await?;
+                object_response(answer, target, form(message.form))
+            },
+        )
+        .await
+    }
+
+    async fn list(
+        &self,
+        request: Request<v1::ListRequest>,
+    ) -> Result<Response<v1::ListResponse>, tonic::Status> {
+        self.unary(
+            "list",
+            request,
+            |message| message.resource.take(),
+            async |api, call, target, message| {
+                let form = form(message.form);
+                let options = ListOptions {
+                    label_selector: message.label_selector,
+                    field_selector: message.field_selector,
+                    limit: message.limit,
+                    continue_token: message.r#continue,
+                    resource_version: message.resource_version,
+                    resource_version_match: message.resource_version_match,
+                    ..ListOptions::default()
+                };
+                api.authorize_selected(call, "list", target, &options)?;
+                let page = api.list(call, target, &options).await?;
+                let now = Timestamp::now();
+                let mut response = v1::ListResponse {
+                    revision: page.revision,
+                    r#continue: page.continue_token.clone(),
+                    remaining_item_count: page.remaining,
+                    ..v1::ListResponse::default()
+                };
+                if let Form::Table(include) = form {
+                    let stored = page.items.iter().map(|stored| &**stored);
+                    let table =
+                        forms::table_of(&target.resource, include, &(&page).into(), stored, now)?;
+                    response.table = table.into();
+                    return Ok(response);
+                }
+                response.items = page
+                    .items
+                    .iter()
+                    .map(|stored| {
+                        forms::one(&target.resource, form, &stored.with_resource_version(), now)
+                    })
+                    .collect::<Result<Vec<Bytes>, Status>>()?;
+                Ok(response)
+            },
+        )
+        .await
+    }
+
+    type WatchStream = BoxStream<'static, Result<v1::WatchBatch, tonic::Status>>;
+
+    async fn watch(
+        &self,
+        request: Request<Streaming<v1::WatchRequest>>,
+    ) -> Result<Response<Self::WatchStream>, tonic::Status> {
+        Ok(Response::new(watch::serve(self.0.clone(), request)))
+    }
+
+    async fn create(
+        &self,
+        request: Request<v1::CreateRequest>,
+    ) -> Result<Response<v1::ObjectResponse>, tonic::Status> {
+        self.unary(
+            "create",
+            request,
+            |message| message.resource.take(),
+            async |api, call, target, message| {
+                check_size(message.object.len())?;
+                let options = write_options("CreateOptions", message.options)?;
+                let body = Body::json(&message.object);
+                let answer = api.create(call, target, body, &options).await?;
+                object_response(answer, target, form(message.form))
+            },
+        )
+        .await
+    }
+
+    async fn update(
+        &self,
+        request: Request<v1::UpdateRequest>,
+    ) -> Result<Response<v1::ObjectResponse>, tonic::Status> {
+        self.unary(
+            "update",
+            request,
+            |message| message.resource.take(),
+            async |api, call, target, message| {
+                check_size(message.object.len())?;
+                let options = write_options("UpdateOptions", message.options)?;
+                let answer = api
+                    .update(call, target, Body::json(&message.object), &options)
+                    .await?;
+                object_response(answer, target, form(message.form))
+            },
+        )
+        .await
+    }
+
+    async fn patch(
+        &self,
+        request: Request<v1::PatchRequest>,
+    ) -> Result<Response<v1::ObjectResponse>, tonic::Status> {
+        self.unary(
+            "patch",
+            request,
+            |message| message.resource.take(),
+            async |api, call, target, message| {
+                check_size(message.patch.len())?;
+                let options = write_options("PatchOptions", message.options)?;
+                let patch = match v1::PatchType::try_from(message.r#type) {
+                    Ok(v1::PatchType::PatchMerge) => PatchBody::merge(&message.patch)?,
+                    Ok(v1::PatchType::PatchStrategicMerge) => PatchBody::strategic(&message.patch)?,
+                    Ok(v1::PatchType::PatchJson) => PatchBody::json(&message.patch)?,
+                    _ => return Err(PatchBody::unsupported()),
+                };
+                let answer = api.patch(call, target, &patch, &options).await?;
+                object_response(answer, target, form(message.form))
+            },
+        )
+        .await
+    }
+
+    async fn delete(
+        &self,
+        request: Request<v1::DeleteRequest>,
+    ) -> Result<Response<v1::ObjectResponse>, tonic::Status> {
+        self.unary(
+            "delete",
+            request,
+            |message| message.resource.take(),
+            async |api, call, target, message| {
+                let options = delete_options(&message.options)?;
+                let answer = api.delete(call, target, &options).await?;
+                object_response(answer, target, form(message.form))
+            },
+        )
+        .await
+    }
+
+    async fn delete_collection(
+        &self,
+        request: Request<v1::DeleteCollectionRequest>,
+    ) -> Result<Response<v1::DeleteCollectionResponse>, tonic::Status> {
+        let reference = |message: &mut v1::DeleteCollectionRequest| message.resource.take();
+        self.unary(
+            "deletecollection",
+            request,
+            reference,
+            async |api, call, target, message| {
+                let options = delete_options(&message.options)?;
+                let list = ListOptions {
+                    label_selector: message.label_selector,
+                    field_selector: message.field_selector,
+                    ..ListOptions::default()
+                };
+                let page = api.delete_collection(call, target, &options, &list).await?;
+                let items = page
+                    .items
+                    .iter()
+                    .map(|stored| stored.with_resource_version())
+                    .collect();
+                Ok(v1::DeleteCollectionResponse {
+                    items,
+                    revision: page.revision,
+                })
+            },
+        )
+        .await
+    }
+
+    type ConnectStream = BoxStream<'static, Result<v1::ConnectResponse, tonic::Status>>;
+
+    async fn connect(
+        &self,
+        request: Request<Streaming<v1::ConnectRequest>>,
+    ) -> Result<Response<Self::ConnectStream>, tonic::Status> {
+        let stream = connect::serve(&self.0, request).await.map_err(to_grpc)?;
+        Ok(Response::new(stream))
+    }
+}

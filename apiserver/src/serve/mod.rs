@@ -1,0 +1,86 @@
+//! One TLS port with two thin fronts, gRPC and REST, over the same verbs.
+
+mod bodies;
+pub mod grpc;
+mod limits;
+pub mod rest;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferrule_apimachinery::status::Status;
+use ferrule_component_base::health::Health;
+use ferrule_component_base::metrics::Metrics;
+use ferrule_component_base::server::Server;
+use ferrule_proto::v1::discovery_server::DiscoveryServer;
+use ferrule_proto::v1::resources_server::ResourcesServer;
+
+use crate::verbs::Api;
+use bodies::{Bodies, BoundedService};
+
+pub use limits::{InFlight, RequestMetrics};
+
+/// The largest body of a request.
+pub const BODY_LIMIT: usize = 3 << 20;
+
+/// The largest message over gRPC. Larger than a body, so that one that is too large is told so.
+const MESSAGE_LIMIT: usize = 8 << 20;
+
+/// How long a request may take; watches, logs and exec take as long as they like.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Requests at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct ServeOptions {
+    /// Reading requests, watches aside.
+    pub max_reading: usize,
+    /// Writing requests.
+    pub max_mutating: usize,
+}
+
+impl Default for ServeOptions {
+    fn default() -> ServeOptions {
+        ServeOptions {
+            max_reading: 400,
+            max_mutating: 200,
+        }
+    }
+}
+
+/// What both fronts share.
+pub(crate) struct Front {
+    pub api: Api,
+    pub in_flight: InFlight,
+    pub bodies: Bodies,
+    pub metrics: RequestMetrics,
+}
+
+/// A server of the verbs, ready to listen.
+pub fn server(api: Api, options: ServeOptions, health: Health, metrics: Metrics) -> Server {
+    let bodies = Bodies::new();
+    let front = Arc::new(Front {
+        api,
+        bodies: bodies.clone(),
+        in_flight: InFlight::new(options.max_reading, options.max_mutating),
+        metrics: RequestMetrics::register(&metrics),
+    });
+    let resources = ResourcesServer::new(grpc::ResourcesService::new(front.clone()))
+        .max_decoding_message_size(MESSAGE_LIMIT)
+        .max_encoding_message_size(usize::MAX);
+    let discovery = DiscoveryServer::new(grpc::DiscoveryService::new(front.clone()));
+    Server::new(health, metrics)
+        .authenticate_inside()
+        .grpc(BoundedService::new(resources, bodies))
+        .grpc(discovery)
+        .http(rest::routes(front))
+}
+
+/// Refuses a body that is too large, in upstream's words.
+pub(crate) fn check_size(length: usize) -> Result<(), Status> {
+    if length > BODY_LIMIT {
+        return Err(Status::request_entity_too_large(format_args!(
+            "limit is {BODY_LIMIT}"
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! The REST front: paths, query parameters, headers and JSON over the verbs.
+
+mod accept;
+mod answer;
+mod discovery;
+mod list;
+mod path;
+mod query;
+mod request;
+mod watch;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use ferrule_apimachinery::status::Status;
+use ferrule_component_base::identity::Identity;
+use http::Method;
+use serde_json::{Value, json};
+
+use super::Front;
+use accept::Encoding;
+use path::Route;
+
+/// What `/version` answers.
+pub fn version() -> Value {
+    json!({
+        "major": "1",
+        "minor": "36",
+        "emulationMajor": "1",
+        "emulationMinor": "36",
+        "minCompatibilityMajor": "1",
+        "minCompatibilityMinor": "35",
+        "gitVersion": ferrule_component_base::GIT_VERSION,
+        "gitCommit": option_env!("FERRULE_GIT_COMMIT").unwrap_or("unknown"),
+        "gitTreeState": "clean",
+        "buildDate": option_env!("FERRULE_BUILD_DATE").unwrap_or("1970-01-01T00:00:00Z"),
+        "goVersion": "none",
+        "compiler": "rustc",
+        "platform": format!("{}/{}", std::env::consts::OS, architecture()),
+    })
+}
+
+/// The architecture in Go's words.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// The routes of the REST paths.
+pub(crate) fn routes(front: Arc<Front>) -> Router {
+    Router::new().fallback(move |request: Request| {
+        let front = front.clone();
+        async move { handle(front, request).await }
+    })
+}
+
+async fn handle(front: Arc<Front>, request: Request) -> Response {
+    let Some(identity) = request.extensions().get::<Identity>().cloned() else {
+        return answer::status(&Status::unauthorized(), Encoding::Json);
+    };
+    let path = decoded(request.uri().path());
+    let scheme = front.api.scheme();
+    let accept = request
+        .headers()
+        .get(http::header::ACCEPT)
+        .and_then(|value| value.to_str().ok());
+    let aggregated = accept::aggregated_discovery(accept.unwrap_or_default());
+    let found = match path::route(scheme, &path) {
+        Route::NotFound => return answer::not_found(),
+        Route::NoResource => return answer::status(&Status::no_such_resource(), Encoding::Json),
+        Route::Resource(place) => return request::serve(front, identity, place, request).await,
+        // Upstream answers discovery to every method.
+        Route::CoreVersions | Route::Groups if aggregated => {
+            let list = discovery::aggregated(
+                scheme,
+                path.starts_with("/api") && !path.starts_with("/apis"),
+            );
+            return answer::with_type(
+                200,
+                "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+                list.to_string().into(),
+            );
+        }
+        Route::CoreVersions => {
+            let host = request
+                .headers()
+                .get(http::header::HOST)
+                .and_then(|value| value.to_str().ok());
+            Some(discovery::core_versions(host.unwrap_or_default()))
+        }
+        Route::Groups => Some(discovery::groups(scheme)),
+        Route::Group(group) => match discovery::one_group(scheme, &group) {
+            Some(group) => Some(group),
+            None => return answer::not_found(),
+        },
+        Route::GroupVersion(group, version) => discovery::resources(scheme, &group, &version),
+        Route::Version => Some(version()),
+        Route::OpenApi(path) => match discovery::openapi(scheme, &path) {
+            Some(document) => Some(document),
+            None => return answer::not_found(),
+        },
+    };
+    match found {
+        Some(value) if request.method() == Method::HEAD => {
+            let mut response = answer::value(200, &value);
+            *response.body_mut() = axum::body::Body::empty();
+            response
+        }
+        Some(value) => answer::value(200, &value),
+        None => answer::status(&Status::no_such_resource(), Encoding::Json),
+    }
+}
+
+/// A path with its percent escapes replaced.
+fn decoded(path: &str) -> String {
+    let bytes = path.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escaped = (bytes[at] == b'%')
+            .then(|| path.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match escaped {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}

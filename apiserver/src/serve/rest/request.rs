@@ -1,0 +1,362 @@
+//! One request for a resource: from method, headers and body to a verb and back.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body as HttpBody;
+use axum::extract::Request;
+use axum::response::Response;
+use bytes::Bytes;
+use ferrule_apimachinery::status::Status;
+use ferrule_component_base::identity::Identity;
+use ferrule_proto::v1;
+use futures::TryStreamExt;
+use http::Method;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use jiff::Timestamp;
+
+use super::accept::{self, Encoding, Negotiated};
+use super::path::Place;
+use super::query::Query;
+use super::{answer, list, watch};
+use crate::serve::bodies::{BODY_TIMEOUT, Turn};
+use crate::serve::{BODY_LIMIT, Front, REQUEST_TIMEOUT, check_size};
+use crate::verbs::connect::{Parameters, of_kubelet};
+use crate::verbs::{
+    Answer, Api, Body, Call, DeleteOptions, Epoch, Form, Media, PatchBody, Target, forms,
+};
+
+/// What a method means at a place; `None` where it means nothing.
+fn verb(method: &Method, place: &Place, query: &Query) -> Option<&'static str> {
+    let collection = place.name.is_empty();
+    let verb = match *method {
+        Method::GET | Method::HEAD if place.watch => "watch",
+        Method::GET | Method::HEAD if !collection => "get",
+        Method::GET | Method::HEAD if query.flag("watch") => "watch",
+        Method::GET | Method::HEAD => "list",
+        Method::POST if collection != place.subresource.is_empty() => return None,
+        Method::POST => "create",
+        Method::PUT if !collection => "update",
+        Method::PATCH if !collection => "patch",
+        Method::DELETE if !collection => "delete",
+        Method::DELETE => "deletecollection",
+        _ => return None,
+    };
+    let resource = &place.resource;
+    let can = match place.subresource.as_str() {
+        "" => resource.has_verb(verb),
+        name => resource
+            .subresource(name)
+            .is_some_and(|part| part.verbs.iter().any(|own| own == verb)),
+    };
+    can.then_some(verb)
+}
+
+/// A text header; `""` when absent.
+fn text(headers: &HeaderMap, name: http::HeaderName) -> &str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
+/// Serves a request for a resource.
+pub(super) async fn serve(
+    front: Arc<Front>,
+    identity: Identity,
+    place: Place,
+    request: Request,
+) -> Response {
+    let began = Instant::now();
+    let query = Query::parse(request.uri());
+    let wanted = accept::negotiate(
+        text(request.headers(), ACCEPT),
+        || query.include(),
+        &place.resource.kind,
+        place.name.is_empty() && *request.method() != Method::POST && !query.flag("watch"),
+    );
+    let encoding = wanted
+        .as_ref()
+        .map_or(Encoding::Json, |wanted| wanted.encoding);
+    let Some(verb) = verb(request.method(), &place, &query) else {
+        return answer::status(&Status::method_not_allowed(), encoding);
+    };
+    let mut call = Call::new(
+        Some(identity),
+        tokio::time::Instant::now() + REQUEST_TIMEOUT,
+    );
+    let resource = place.resource.clone();
+    let subresource = place.subresource.clone();
+    let head = request.method() == Method::HEAD;
+    let result = async {
+        let wanted = wanted?;
+        if let Some(value) = request.headers().get("ferrule-leader-epoch") {
+            let epoch = value.to_str().ok().and_then(Epoch::parse);
+            call.epoch =
+                Some(epoch.ok_or_else(|| Status::bad_request("malformed ferrule-leader-epoch"))?);
+        }
+        let asked = Asked {
+            front: &front,
+            call: &call,
+            query,
+            wanted,
+        };
+        asked.run(verb, place, request).await
+    };
+    let deadline = tokio::time::Instant::now() + REQUEST_TIMEOUT;
+    let result = match tokio::time::timeout_at(deadline, result).await {
+        Ok(result) => result,
+        Err(_) => Err(Status::timeout(
+            "request did not complete within the allotted timeout",
+            0,
+        )),
+    };
+    let mut response = result.unwrap_or_else(|status| answer::status(&status, encoding));
+    answer::warn(&mut response, &call.take_warnings());
+    front.metrics.answered(
+        verb,
+        &resource,
+        &subresource,
+        response.status().as_u16(),
+        began,
+    );
+    if head {
+        *response.body_mut() = HttpBody::empty();
+    }
+    response
+}
+
+/// A request, and how its answer is wanted.
+struct Asked<'a> {
+    front: &'a Arc<Front>,
+    call: &'a Call,
+    query: Query,
+    wanted: Negotiated,
+}
+
+impl Asked<'_> {
+    async fn run(
+        &self,
+        verb: &'static str,
+        place: Place,
+        request: Request,
+    ) -> Result<Response, Status> {
+        let (front, call) = (self.front, self.call);
+        let target = Target {
+            resource: place.resource,
+            namespace: place.namespace,
+            name: place.name,
+            subresource: place.subresource,
+        };
+        if matches!(verb, "list" | "watch") {
+            return self.list_or_watch(verb, target).await;
+        }
+        front.api.authorize(call, &Api::attributes(verb, &target))?;
+        if verb == "get" && target.subresource == "log" {
+            return self.log(&target).await;
+        }
+        let _place = front.in_flight.enter(verb)?;
+        let (parts, body) = request.into_parts();
+        let api = &front.api;
+        let answer = match verb {
+            "get" => {
+                api.get(call, &target, self.query.text("resourceVersion"))
+                    .await?
+            }
+            "create" => {
+                let bytes = self.read_body(body).await?;
+                let body = Body {
+                    bytes: &bytes,
+                    media: media(&parts.headers)?,
+                };
+                let options = self.query.write("CreateOptions")?;
+                api.create(call, &target, body, &options).await?
+            }
+            "update" => {
+                let bytes = self.read_body(body).await?;
+                let body = Body {
+                    bytes: &bytes,
+                    media: media(&parts.headers)?,
+                };
+                let options = self.query.write("UpdateOptions")?;
+                api.update(call, &target, body, &options).await?
+            }
+            "patch" => {
+                let kind = text(&parts.headers, CONTENT_TYPE);
+                let read = match kind.split(';').next().unwrap_or_default().trim() {
+                    "application/merge-patch+json" => PatchBody::merge,
+                    "application/strategic-merge-patch+json" => PatchBody::strategic,
+                    "application/json-patch+json" => PatchBody::json,
+                    _ => return Err(PatchBody::unsupported()),
+                };
+                let options = self.query.write("PatchOptions")?;
+                let patch = read(&self.read_body(body).await?)?;
+                api.patch(call, &target, &patch, &options).await?
+            }
+            "delete" => {
+                let options = self.delete_options(&parts.headers, body).await?;
+                api.delete(call, &target, &options).await?
+            }
+            "deletecollection" => {
+                let options = self.delete_options(&parts.headers, body).await?;
+                let page = api
+                    .delete_collection(call, &target, &options, &self.query.list()?)
+                    .await?;
+                let bytes = list::render(&target.resource, self.wanted.form, &page)?;
+                return Ok(self.answer(200, bytes));
+            }
+            _ => return Err(Status::method_not_allowed()),
+        };
+        self.object(verb, &target, answer)
+    }
+
+    fn answer(&self, code: u16, bytes: Bytes) -> Response {
+        let bytes = if self.wanted.beta {
+            forms::as_beta(&bytes)
+        } else {
+            bytes
+        };
+        answer::json(code, self.wanted.encoding, self.query.flag("pretty"), bytes)
+    }
+
+    fn object(&self, verb: &str, target: &Target, answer: Answer) -> Result<Response, Status> {
+        let code = if verb == "create" || answer.created {
+            201
+        } else {
+            200
+        };
+        let now = Timestamp::now();
+        let bytes = if answer.is_object {
+            forms::one(&target.resource, self.wanted.form, &answer.bytes, now)?
+        } else if let (Form::Table(_), "scale") = (self.wanted.form, target.subresource.as_str()) {
+            forms::scale_table(&answer.bytes, now)?
+        } else {
+            answer.bytes
+        };
+        Ok(self.answer(code, bytes))
+    }
+
+    async fn list_or_watch(
+        &self,
+        verb: &'static str,
+        mut target: Target,
+    ) -> Result<Response, Status> {
+        let (front, call) = (self.front, self.call);
+        let mut options = self.query.list()?;
+        // The old path of a watch of one object.
+        let one = std::mem::take(&mut target.name);
+        if !one.is_empty() {
+            options.field_selector = format!("metadata.name={one}");
+        }
+        front
+            .api
+            .authorize_selected(call, verb, &target, &options)?;
+        if verb == "watch" {
+            if self.wanted.encoding == Encoding::Yaml {
+                return Err(accept::no_stream());
+            }
+            let watch = front.api.watch(call, &target, &options).await?;
+            front
+                .metrics
+                .answered("watch", &target.resource, "", 200, Instant::now());
+            return Ok(watch::serve(
+                front.clone(),
+                watch,
+                target,
+                self.wanted.form,
+                &options,
+            ));
+        }
+        let _place = front.in_flight.enter(verb)?;
+        let page = front.api.list(call, &target, &options).await?;
+        let bytes = list::render(&target.resource, self.wanted.form, &page)?;
+        Ok(self.answer(200, bytes))
+    }
+
+    async fn log(&self, target: &Target) -> Result<Response, Status> {
+        let parameters = Parameters(self.query.0.clone());
+        let logs = self.front.api.logs(self.call, target, &parameters).await?;
+        let body = match logs {
+            None => HttpBody::empty(),
+            Some(mut logs) => {
+                // An error before the first byte is an answer of its own.
+                let first = logs.message().await.map_err(of_kubelet)?;
+                let first = futures::stream::iter(first.map(Ok::<v1::LogsResponse, tonic::Status>));
+                let all = futures::StreamExt::chain(first, logs);
+                HttpBody::from_stream(all.map_ok(|chunk| chunk.data))
+            }
+        };
+        Ok(answer::with_type(200, "text/plain", body))
+    }
+
+    async fn delete_options(
+        &self,
+        headers: &HeaderMap,
+        body: HttpBody,
+    ) -> Result<DeleteOptions, Status> {
+        let bytes = self.read_body(body).await?;
+        if bytes.trim_ascii().is_empty() {
+            return DeleteOptions::read(&self.query.delete()?);
+        }
+        let options = self
+            .front
+            .api
+            .read_delete_options(&bytes, media(headers)?)?;
+        DeleteOptions::read(&options)
+    }
+}
+
+/// How the body is written.
+fn media(headers: &HeaderMap) -> Result<Media, Status> {
+    match text(headers, CONTENT_TYPE)
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+    {
+        "" | "application/json" => Ok(Media::Json),
+        "application/yaml" => Ok(Media::Yaml),
+        "application/vnd.kubernetes.protobuf" => Ok(Media::Protobuf),
+        _ => Err(Status::unsupported_media_type(&[
+            "application/json",
+            "application/yaml",
+            "application/vnd.kubernetes.protobuf",
+        ])),
+    }
+}
+
+/// A body that has arrived, with its turn if it is large.
+struct Read {
+    bytes: Bytes,
+    _turn: Turn,
+}
+
+impl std::ops::Deref for Read {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Asked<'_> {
+    async fn read_body(&self, body: HttpBody) -> Result<Read, Status> {
+        let (body, turn) = self.front.bodies.bounded(body);
+        let collected = Limited::new(body, BODY_LIMIT).collect();
+        match tokio::time::timeout(BODY_TIMEOUT, collected).await {
+            Ok(Ok(collected)) => Ok(Read {
+                bytes: collected.to_bytes(),
+                _turn: turn,
+            }),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                check_size(BODY_LIMIT + 1)?;
+                Err(Status::internal(error))
+            }
+            Ok(Err(error)) => Err(Status::bad_request(format!(
+                "the body could not be read: {error}"
+            ))),
+            Err(_) => Err(Status::timeout("the body did not arrive in time", 0)),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! What a write changes besides its object, in the same transaction: a Service's addresses and
+//! ports, a Lease's epoch.
+
+use bytes::Bytes;
+
+use crate::store::{Compare, Txn};
+
+/// Compares, puts and deletes that belong to a write.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Effects {
+    pub compare: Vec<Compare>,
+    pub put: Vec<(String, Bytes)>,
+    pub delete: Vec<String>,
+}
+
+impl Effects {
+    /// Adds them to a transaction.
+    pub fn add_to(self, txn: &mut Txn) {
+        txn.compare.extend(self.compare);
+        txn.put.extend(self.put);
+        txn.delete.extend(self.delete);
+    }
+}

@@ -1,0 +1,173 @@
+//! Get and list, from one immutable snapshot each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ferrule_apimachinery::object::Stored;
+use ferrule_apimachinery::status::Status;
+
+use super::paging::Token;
+use super::{Answer, Api, Call, ListOptions, Target, errors, options};
+use crate::store::{ReadAt, WatchFilter};
+
+/// How long a read waits for a revision that is yet to come.
+const FUTURE: Duration = Duration::from_secs(3);
+
+/// A page of a list.
+#[derive(Clone)]
+pub struct Page {
+    /// The objects.
+    pub items: Vec<Arc<Stored>>,
+    /// The revision of the list and of all its pages.
+    pub revision: i64,
+    /// Where to go on; `""` at the end.
+    pub continue_token: String,
+    /// How many objects come after this page, where that is known.
+    pub remaining: Option<i64>,
+}
+
+impl Api {
+    /// Reads an object, or its `scale`.
+    pub async fn get(
+        &self,
+        call: &Call,
+        target: &Target,
+        resource_version: &str,
+    ) -> Result<Answer, Status> {
+        let stored = self.get_stored(call, target, resource_version).await?;
+        match target.subresource.as_str() {
+            "" | "status" => Ok(Answer::object(
+                stored.with_resource_version(),
+                stored.revision,
+            )),
+            "scale" => self.scale_of(target, &stored),
+            _ => Err(Status::method_not_allowed()),
+        }
+    }
+
+    pub(super) async fn get_stored(
+        &self,
+        call: &Call,
+        target: &Target,
+        resource_version: &str,
+    ) -> Result<Arc<Stored>, Status> {
+        let at = match resource_version {
+            "" => ReadAt::Latest,
+            text => match options::parse_revision(text) {
+                Ok(0) => ReadAt::Any,
+                Ok(revision) => ReadAt::AtLeast(revision),
+                Err(why) => {
+                    return Err(Status::bare_error(format!(
+                        "resourceVersion: Invalid value: {text:?}: {why}"
+                    )));
+                }
+            },
+        };
+        let snapshot = self.read_waiting(target, at, call).await?;
+        snapshot
+            .get(&target.namespace, &target.name)
+            .ok_or_else(|| errors::not_found(&target.resource, &target.name))
+    }
+
+    /// One page of a list.
+    pub async fn list(
+        &self,
+        call: &Call,
+        target: &Target,
+        list: &ListOptions,
+    ) -> Result<Page, Status> {
+        list.check(false)?;
+        let selection = list.selection(&target.resource)?;
+        let asked = list
+            .revision()
+            .map_err(|why| Status::bad_request(format!("invalid resource version: {why}")))?;
+        let limit = usize::try_from(list.limit).unwrap_or(0);
+        let token = match list.continue_token.as_str() {
+            "" => None,
+            text => {
+                if !matches!(list.resource_version.as_str(), "" | "0") {
+                    return Err(Status::bad_request(
+                        "specifying resource version is not allowed when using continue",
+                    ));
+                }
+                Some(Token::decode(text)?)
+            }
+        };
+        let at = match (
+            &token,
+            list.resource_version.as_str(),
+            list.resource_version_match.as_str(),
+        ) {
+            (Some(token), _, _) => ReadAt::Exact(token.revision),
+            (None, "", _) => ReadAt::Latest,
+            (None, "0", _) => ReadAt::Any,
+            (None, _, "Exact") => ReadAt::Exact(asked),
+            // Of old, a limit at a revision means just that revision.
+            (None, _, "") if limit > 0 => ReadAt::Exact(asked),
+            (None, _, _) => ReadAt::AtLeast(asked),
+        };
+        let snapshot = match self.read_waiting(target, at, call).await {
+            Err(status) if token.is_some() && status.http_code() == 410 => {
+                return Err(continue_expired());
+            }
+            other => other?,
+        };
+        let namespace = Some(target.namespace.as_str()).filter(|namespace| !namespace.is_empty());
+        let after = token.as_ref().map(|token| token.start.as_str());
+        let revision = token
+            .as_ref()
+            .map_or(snapshot.revision, |token| token.revision);
+        let everything = selection.labels.is_everything() && selection.fields.is_everything();
+        let filter = WatchFilter {
+            namespace: None,
+            labels: selection.labels,
+            fields: selection.fields,
+        };
+        let mut page = Page {
+            items: Vec::new(),
+            revision,
+            continue_token: String::new(),
+            remaining: None,
+        };
+        let mut last = None;
+        let mut objects = snapshot
+            .iter_from(namespace, after)
+            .filter(|(_, stored)| everything || filter.matches(&target.resource, &stored.header));
+        for (key, stored) in objects.by_ref() {
+            if limit > 0 && page.items.len() == limit {
+                page.continue_token = Token::after(revision, last.unwrap_or_default()).encode();
+                if everything {
+                    page.remaining = i64::try_from(objects.count() + 1).ok();
+                }
+                break;
+            }
+            page.items.push(stored.clone());
+            last = Some(&**key);
+        }
+        Ok(page)
+    }
+
+    /// A read that waits only a little for a revision that is yet to come.
+    async fn read_waiting(
+        &self,
+        target: &Target,
+        at: ReadAt,
+        call: &Call,
+    ) -> Result<crate::store::Snapshot, Status> {
+        let soon = tokio::time::Instant::now() + FUTURE;
+        let deadline = match at {
+            ReadAt::AtLeast(_) | ReadAt::Exact(_) => call.store_deadline().min(soon),
+            ReadAt::Any | ReadAt::Latest => call.store_deadline(),
+        };
+        let read = self.0.store.read(&target.resource, at, deadline).await;
+        read.map_err(errors::of_store)
+    }
+}
+
+/// 410 for a list that took too long from page to page.
+fn continue_expired() -> Status {
+    Status::expired(
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list \
+         without the continue parameter.",
+    )
+}

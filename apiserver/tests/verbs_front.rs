@@ -1,0 +1,191 @@
+//! Both fronts over mutual TLS: who gets in, what they may do, and what is too much.
+
+#[path = "support/api.rs"]
+mod api;
+#[path = "support/cluster.rs"]
+mod cluster;
+#[path = "support/etcd.rs"]
+mod etcd;
+
+use std::time::Duration;
+
+use cluster::{ADMIN, cluster};
+use ferrule_apimachinery::scheme::gvr;
+use ferrule_apimachinery::status::Reason;
+use ferrule_apiserver::serve::ServeOptions;
+use ferrule_client::{At, Client, Patch, WatchOptions, WriteOptions};
+use futures::StreamExt;
+use serde_json::{Value, json};
+
+fn config_map(name: &str) -> Vec<u8> {
+    api::config_map(name).to_string().into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_certificate_there_is_health_and_nothing_else() {
+    let cluster = cluster(ServeOptions::default()).await;
+    for path in ["/healthz", "/readyz", "/livez"] {
+        assert_eq!(cluster.get(None, path).await.0, 200, "{path}");
+    }
+    for path in [
+        "/api/v1/namespaces",
+        "/apis",
+        "/version",
+        "/metrics",
+        "/nothing",
+    ] {
+        assert_eq!(cluster.get(None, path).await.0, 401, "{path}");
+    }
+    let anonymous = Client::new(&cluster.config(None)).unwrap();
+    let refusal = anonymous
+        .get(&At::of(gvr::NAMESPACES).name("default"))
+        .await
+        .unwrap_err();
+    assert_eq!(refusal.reason, Reason::Unauthorized);
+    assert_eq!(
+        anonymous.resources().await.unwrap_err().reason,
+        Reason::Unauthorized
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_are_written_read_and_watched_over_grpc() {
+    let cluster = cluster(ServeOptions::default()).await;
+    let admin = cluster.admin();
+    let maps = At::of(gvr::CONFIG_MAPS).namespace("default");
+    let options = WatchOptions {
+        send_initial_events: true,
+        ..WatchOptions::default()
+    };
+    let watch = admin.watch(&maps, &options).await.unwrap();
+    let mut watch = std::pin::pin!(watch);
+    let made = admin
+        .create(&maps, config_map("a"), &WriteOptions::default())
+        .await
+        .unwrap();
+    let one = maps.clone().name("a");
+    let patch = Patch::Merge(json!({"data": {"n": "1"}}));
+    let patched = admin
+        .patch(&one, &patch, &WriteOptions::default())
+        .await
+        .unwrap();
+    assert!(patched.revision > made.revision);
+    let read: Value = admin.get(&one).await.unwrap().parse().unwrap();
+    assert_eq!(read["data"]["n"], "1");
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        let batch = tokio::time::timeout(Duration::from_secs(5), watch.next())
+            .await
+            .unwrap();
+        seen.extend(
+            batch
+                .unwrap()
+                .unwrap()
+                .changes
+                .into_iter()
+                .map(|change| change.revision),
+        );
+    }
+    assert_eq!(seen, [made.revision, patched.revision]);
+    let again = admin
+        .create(&maps, config_map("a"), &WriteOptions::default())
+        .await
+        .unwrap_err();
+    assert_eq!(again.message, "configmaps \"a\" already exists");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kubelet_reaches_only_what_belongs_to_its_node() {
+    let cluster = cluster(ServeOptions::default()).await;
+    let (admin, kubelet) = (
+        cluster.admin(),
+        cluster.client("system:node:n1", "system:nodes"),
+    );
+    let pods = At::of(gvr::PODS).namespace("default");
+    for (name, node) in [("mine", "n1"), ("other", "n2")] {
+        let mut pod = api::pod(name);
+        pod["spec"]["nodeName"] = node.into();
+        let body = pod.to_string().into_bytes();
+        admin
+            .create(&pods, body, &WriteOptions::default())
+            .await
+            .unwrap();
+    }
+    let status = || Patch::Merge(json!({"status": {"phase": "Running"}}));
+    let patch = async |name: &str| {
+        let at = pods.clone().name(name).subresource("status");
+        kubelet
+            .patch(&at, &status(), &WriteOptions::default())
+            .await
+    };
+    patch("mine").await.unwrap();
+    assert_eq!(patch("other").await.unwrap_err().reason, Reason::Forbidden);
+    let watch = async |fields: &str| {
+        let options = WatchOptions {
+            field_selector: fields.to_owned(),
+            ..WatchOptions::default()
+        };
+        let watch = kubelet.watch(&At::of(gvr::PODS), &options).await?;
+        let mut watch = std::pin::pin!(watch);
+        let first = tokio::time::timeout(Duration::from_secs(5), watch.next())
+            .await
+            .unwrap();
+        first.unwrap().map(drop)
+    };
+    watch("spec.nodeName=n1").await.unwrap();
+    for fields in ["", "spec.nodeName=n2"] {
+        assert_eq!(
+            watch(fields).await.unwrap_err().reason,
+            Reason::Forbidden,
+            "{fields:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_too_large_is_refused_in_upstreams_words() {
+    let cluster = cluster(ServeOptions::default()).await;
+    let body = "x".repeat((3 << 20) + 1);
+    let request = format!(
+        "POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let (code, _, body) = cluster.http(ADMIN, request.as_bytes()).await;
+    assert_eq!(code, 413, "{body}");
+    assert!(body.contains("limit is 3145728"), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_requests_in_flight_are_told_to_come_back() {
+    let options = ServeOptions {
+        max_reading: 0,
+        max_mutating: 1,
+    };
+    let cluster = cluster(options).await;
+    let (code, head, _) = cluster.get(ADMIN, "/api/v1/namespaces").await;
+    assert_eq!(code, 429);
+    assert!(head.contains("retry-after: 1"), "{head}");
+    let refusal = cluster
+        .admin()
+        .get(&At::of(gvr::NAMESPACES).name("default"))
+        .await
+        .unwrap_err();
+    assert_eq!(refusal.reason, Reason::TooManyRequests);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_over_rest_is_a_stream_of_lines_that_ends_by_its_timeout() {
+    let cluster = cluster(ServeOptions::default()).await;
+    let path = "/api/v1/namespaces?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan\
+                &allowWatchBookmarks=true&timeoutSeconds=1";
+    let (code, _, body) = cluster.get(ADMIN, path).await;
+    assert_eq!(code, 200);
+    assert_eq!(body.matches("\"type\":\"ADDED\"").count(), 4, "{body}");
+    assert_eq!(
+        body.matches("\"k8s.io/initial-events-end\":\"true\"")
+            .count(),
+        1,
+        "{body}"
+    );
+}

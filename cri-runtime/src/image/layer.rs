@@ -1,0 +1,311 @@
+//! Unpacking a layer's tar into a directory that overlay takes as a lower one.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use sha2::{Digest, Sha256};
+use tar::{Archive, EntryType};
+
+const WHITEOUT: &str = ".wh.";
+const OPAQUE: &str = ".wh..wh..opq";
+
+/// Why a layer cannot be unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    /// Reading or writing failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The blob is not what its name says.
+    #[error("digest mismatch: expected {expected}, got {actual}")]
+    Digest {
+        /// What was asked for.
+        expected: String,
+        /// What came.
+        actual: String,
+    },
+    /// A compression that this version does not know.
+    #[error("layer compression {0} is not supported")]
+    Compression(&'static str),
+}
+
+/// Hashes and counts what is read through it.
+pub struct Hashing<R> {
+    inner: R,
+    hasher: Sha256,
+    /// Bytes read so far.
+    pub count: u64,
+}
+
+impl<R: Read> Hashing<R> {
+    /// Starts with nothing read.
+    pub fn new(inner: R) -> Self {
+        Hashing {
+            inner,
+            hasher: Sha256::new(),
+            count: 0,
+        }
+    }
+
+    /// Reads to the end and returns the digest of everything.
+    pub fn digest(mut self) -> io::Result<String> {
+        io::copy(&mut self, &mut io::sink())?;
+        Ok(format!("sha256:{}", hex(&self.hasher.finalize())))
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        self.count += count as u64;
+        Ok(count)
+    }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The digest of some bytes.
+pub fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex(&Sha256::digest(bytes)))
+}
+
+/// Reads a stream that may be compressed.
+pub fn decompress<'a>(mut input: impl Read + 'a) -> Result<Box<dyn Read + 'a>, LayerError> {
+    let mut magic = [0; 4];
+    let mut filled = 0;
+    while filled < magic.len() {
+        match input.read(&mut magic[filled..])? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    let whole = io::Cursor::new(magic[..filled].to_vec()).chain(input);
+    match magic {
+        [0x1f, 0x8b, ..] => Ok(Box::new(MultiGzDecoder::new(whole))),
+        [0x28, 0xb5, 0x2f, 0xfd] => Ok(Box::new(
+            ruzstd::decoding::StreamingDecoder::new(whole).map_err(io::Error::other)?,
+        )),
+        [b'B', b'Z', b'h', _] => Err(LayerError::Compression("bzip2")),
+        [0xfd, b'7', b'z', b'X'] => Err(LayerError::Compression("xz")),
+        _ => Ok(Box::new(whole)),
+    }
+}
+
+/// Unpacks a tar, compressed or not, checks its digest, and returns the bytes that it held.
+pub fn unpack(input: impl Read, target: &Path, diff_id: &str) -> Result<u64, LayerError> {
+    let mut hashing = Hashing::new(decompress(input)?);
+    let size = unpack_tar(&mut hashing, target)?;
+    let actual = hashing.digest()?;
+    if actual != diff_id {
+        return Err(LayerError::Digest {
+            expected: diff_id.to_owned(),
+            actual,
+        });
+    }
+    Ok(size)
+}
+
+fn unpack_tar(input: impl Read, target: &Path) -> io::Result<u64> {
+    let mut archive = Archive::new(input);
+    archive.set_preserve_permissions(true);
+    archive.set_preserve_ownerships(true);
+    archive.set_unpack_xattrs(true);
+    archive.set_overwrite(true);
+    let mut size = 0;
+    let mut modes: Vec<(PathBuf, u32, u64)> = Vec::new();
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let path = entry.path()?.into_owned();
+        let Some(relative) = inside(&path) else {
+            continue;
+        };
+        size += entry.size();
+        let name = relative
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        if name.starts_with(WHITEOUT) {
+            let parent = relative.parent().unwrap_or(Path::new(""));
+            whiteout(target, parent, &name)?;
+            continue;
+        }
+        match entry.header().entry_type() {
+            EntryType::Char | EntryType::Block | EntryType::Fifo => {
+                special(&entry, target, &relative)?;
+            }
+            EntryType::Directory if relative.as_os_str().is_empty() => {}
+            EntryType::Directory => {
+                let mode = entry.header().mode().unwrap_or(0o755);
+                let mtime = entry.header().mtime().unwrap_or(0);
+                entry.unpack_in(target)?;
+                modes.push((target.join(&relative), mode, mtime));
+            }
+            _ => {
+                entry.unpack_in(target)?;
+            }
+        }
+    }
+    // Files that came later have touched their directories.
+    for (path, mode, mtime) in modes {
+        use std::os::unix::fs::PermissionsExt;
+        let Ok(metadata) = fs::symlink_metadata(&path) else {
+            continue;
+        };
+        if metadata.is_dir() {
+            let _ = fs::set_permissions(&path, fs::Permissions::from_mode(mode & 0o7777));
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(mtime);
+            let _ = fs::File::open(&path).and_then(|directory| directory.set_modified(time));
+        }
+    }
+    Ok(size)
+}
+
+/// The path below the root, or `None` when it leads out of it.
+fn inside(path: &Path) -> Option<PathBuf> {
+    let mut relative = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(part) => relative.push(part),
+            Component::CurDir | Component::RootDir => {}
+            _ => return None,
+        }
+    }
+    Some(relative)
+}
+
+/// The parent directory, made if need be; an error when a link on the way leads out.
+fn parent_inside(target: &Path, parent: &Path) -> io::Result<PathBuf> {
+    let directory = target.join(parent);
+    fs::create_dir_all(&directory)?;
+    let real = directory.canonicalize()?;
+    if !real.starts_with(target.canonicalize()?) {
+        return Err(io::Error::other(format!(
+            "{} leads out of the layer",
+            parent.display()
+        )));
+    }
+    Ok(real)
+}
+
+/// What a whiteout of an archive is in overlay: a 0/0 character device, or an attribute of the directory.
+fn whiteout(target: &Path, parent: &Path, name: &str) -> io::Result<()> {
+    let directory = parent_inside(target, parent)?;
+    if name == OPAQUE {
+        return xattr::set(&directory, "trusted.overlay.opaque", b"y");
+    }
+    let Some(hidden) = name.strip_prefix(WHITEOUT).filter(|hidden| {
+        !hidden.is_empty() && !hidden.starts_with(WHITEOUT) && *hidden != "." && *hidden != ".."
+    }) else {
+        return Ok(());
+    };
+    let path = directory.join(hidden);
+    if fs::symlink_metadata(&path).is_ok() {
+        return Ok(());
+    }
+    mknod(&path, SFlag::S_IFCHR, Mode::empty(), makedev(0, 0)).map_err(io::Error::from)
+}
+
+fn special<R: Read>(entry: &tar::Entry<'_, R>, target: &Path, relative: &Path) -> io::Result<()> {
+    let header = entry.header();
+    let directory = parent_inside(target, relative.parent().unwrap_or(Path::new("")))?;
+    let path = directory.join(relative.file_name().unwrap_or_default());
+    let kind = match header.entry_type() {
+        EntryType::Char => SFlag::S_IFCHR,
+        EntryType::Block => SFlag::S_IFBLK,
+        _ => SFlag::S_IFIFO,
+    };
+    let device = makedev(
+        header.device_major()?.unwrap_or(0).into(),
+        header.device_minor()?.unwrap_or(0).into(),
+    );
+    let _ = fs::remove_file(&path);
+    match mknod(
+        &path,
+        kind,
+        Mode::from_bits_truncate(header.mode()? & 0o7777),
+        device,
+    ) {
+        Ok(()) => {}
+        // Containers get their devices from the runtime; an image's own may be out of reach.
+        Err(nix::errno::Errno::EPERM) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    }
+    std::os::unix::fs::lchown(
+        &path,
+        Some(header.uid()? as u32),
+        Some(header.gid()? as u32),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+
+    fn tar_of(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (path, kind, data) in entries {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(*kind);
+            header.set_mode(if *kind == EntryType::Directory {
+                0o750
+            } else {
+                0o644
+            });
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_mtime(7);
+            header.set_size(data.len() as u64);
+            builder
+                .append_data(&mut header, path, *data)
+                .expect("in memory");
+        }
+        builder.into_inner().expect("in memory")
+    }
+
+    #[test]
+    fn a_layer_whose_digest_differs_is_refused() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let tar = tar_of(&[("a", EntryType::Regular, b"x")]);
+        let result = unpack(&tar[..], directory.path(), &digest(b"other"));
+        assert!(matches!(result, Err(LayerError::Digest { .. })));
+    }
+
+    #[test]
+    fn whiteouts_become_what_overlay_understands() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let tar = tar_of(&[
+            ("dir", EntryType::Directory, b""),
+            ("dir/.wh.gone", EntryType::Regular, b""),
+            ("opaque/.wh..wh..opq", EntryType::Regular, b""),
+            ("dir/file", EntryType::Regular, b"hello"),
+        ]);
+        let size = unpack(&tar[..], directory.path(), &digest(&tar)).expect("unpacks");
+        assert_eq!(size, 5);
+        let gone = fs::symlink_metadata(directory.path().join("dir/gone")).expect("whiteout");
+        assert!(gone.file_type().is_char_device());
+        assert_eq!(gone.rdev(), 0);
+        let opaque = xattr::get(directory.path().join("opaque"), "trusted.overlay.opaque");
+        // Some file systems hold no trusted attributes; then nothing can be checked.
+        if let Ok(value) = opaque {
+            assert_eq!(value.as_deref(), Some(&b"y"[..]));
+        }
+        let dir = fs::metadata(directory.path().join("dir")).expect("directory");
+        assert_eq!((dir.mode() & 0o777, dir.mtime()), (0o750, 7));
+    }
+
+    #[test]
+    fn entries_never_leave_the_layer() {
+        assert_eq!(inside(Path::new("./a/../b")), None);
+        assert_eq!(inside(Path::new("/etc/passwd")), Some("etc/passwd".into()));
+    }
+}

@@ -1,0 +1,71 @@
+"""Says which recorded steps are about kinds that exist here, and judges how they went.
+
+    recorded.py cases FOLDER                  the cases with such steps
+    recorded.py judge FOLDER PLAYED LATER     differences, then the count; exit status 1 if any failed
+
+LATER holds a line `case: step` for each step that needs what does not exist yet; `case: *` for all.
+"""
+import pathlib
+import re
+import sys
+
+import yaml
+
+KINDS = {
+    "namespaces", "nodes", "leases", "pods", "replicasets", "deployments", "services", "ipaddresses",
+    "endpointslices", "endpoints", "configmaps", "secrets", "events", "poddisruptionbudgets", "priorityclasses",
+}
+# /api/v1/namespaces/x/pods/y, /apis/apps/v1/deployments
+PATH = re.compile(r"^/apis?/(?:[^/?]+/)?v[^/?]+/(?:namespaces/[^/?]+/)?([a-z]+)")
+
+
+def is_ours(step):
+    found = PATH.match(step.get("path", ""))
+    return bool(found) and found[1] in KINDS and "apply-patch" not in step.get("type", "")
+
+
+def steps(folder):
+    """The names of the steps that are ours, by case."""
+    ours = {}
+    for path in sorted((folder / "cases").glob("*.yaml")):
+        names = [step["name"] for step in yaml.safe_load(path.read_text())["steps"] if is_ours(step)]
+        if names:
+            ours[path.stem] = names
+    return ours
+
+
+def judge(folder, played, later):
+    ours = steps(folder)
+    put_off = {line.strip() for line in later.read_text().splitlines() if line.strip() and not line.startswith("#")}
+    differences, done, current = {}, set(), None
+    for line in played.read_text().splitlines():
+        if line.startswith("FAIL "):
+            current = line[5:]
+            differences[current] = []
+        elif line.startswith("PLAYED "):
+            done.add(line[7:])
+            current = None
+        elif current and line.startswith("    "):
+            differences[current].append(line)
+    passed = failed = left_out = 0
+    for case in sorted(done):
+        for name in ours[case]:
+            step = f"{case}: {name}"
+            if step in put_off or f"{case}: *" in put_off:
+                left_out += 1
+            elif step in differences:
+                failed += 1
+                print("\n".join([f"FAIL {step}", *differences[step]]))
+            else:
+                passed += 1
+    print(f"recorded answers: {left_out} steps wait for what does not exist yet")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    action, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+    if action == "cases":
+        print(*steps(folder))
+    else:
+        sys.exit(judge(folder, *map(pathlib.Path, sys.argv[3:5])))

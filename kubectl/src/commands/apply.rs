@@ -1,0 +1,293 @@
+//! `kubectl apply`: what a file says becomes true, and what it no longer says goes away.
+//!
+//! The object's annotation holds what was applied last; the patch that is sent is computed from
+//! it, from the file and from the live object (three ways).
+
+use ferrule_apimachinery::object::to_sorted_json;
+use ferrule_apimachinery::patch;
+use ferrule_apimachinery::schema::Schema;
+use ferrule_client::client::Patch;
+use ferrule_proto::v1::ApiResource;
+use serde_json::{Value, json};
+
+use super::write::{self, Report};
+use super::{print, select, warn};
+use crate::args::{ApplyArgs, DryRun};
+use crate::error::{Error, Result};
+use crate::files::{self, FromFile};
+use crate::output::{self, Format, objects};
+use crate::resources::{at, long_kind, long_name};
+use crate::session::Session;
+
+/// Where the last applied configuration is kept.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+const MANAGER: &str = "kubectl-client-side-apply";
+/// How often a conflict with another writer is tried again.
+const TRIES: usize = 5;
+
+/// Runs the command.
+pub async fn run(session: &Session, args: &ApplyArgs) -> Result<()> {
+    if args.files.filename.is_empty() {
+        return Err(Error::local("must specify one of -f and -k"));
+    }
+    let report = Report::new(&args.write)?;
+    let resources = session.resources().await?;
+    let mut errors = Vec::new();
+    let mut results = Vec::new();
+    for file in files::read(&args.files, "apply")? {
+        let applied = async {
+            let resource = select::resource_of(session, resources, &file.object, &file.source)?;
+            let (object, done) = apply(session, args, &resource, &file).await?;
+            // Whole objects are printed together, at the end.
+            if report.format.is_table() || report.format == Format::Name {
+                report.print(&object, &resource, done)?;
+            } else {
+                results.push(object);
+            }
+            Ok(())
+        };
+        if let Err(error) = applied.await {
+            errors.push(error);
+        }
+    }
+    print_whole(&report, results)?;
+    Error::all(errors)
+}
+
+fn print_whole(report: &Report, mut results: Vec<Value>) -> Result<()> {
+    if !report.managed_fields {
+        results.iter_mut().for_each(objects::without_managed_fields);
+    }
+    let text = match results.as_slice() {
+        [] => return Ok(()),
+        [one] => output::object(one, &report.format, "")?,
+        several => {
+            let list =
+                json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": several});
+            match report.format {
+                Format::Json => objects::list_first(&list),
+                _ => output::object(&list, &report.format, "")?,
+            }
+        }
+    };
+    print(&text)
+}
+
+async fn apply(
+    session: &Session,
+    args: &ApplyArgs,
+    resource: &ApiResource,
+    file: &FromFile,
+) -> Result<(Value, &'static str)> {
+    let mut modified = file.object.clone();
+    let namespace = write::place(&mut modified, resource, session);
+    let name = modified["metadata"]["name"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    if name.is_empty() {
+        let prefix = modified["metadata"]["generateName"].as_str();
+        return Err(Error::local(match prefix {
+            Some(prefix) => format!("from {prefix}: cannot use generate name with apply"),
+            None => format!(
+                "error when retrieving current configuration of:\n{}\nfrom server for: {:?}: resource name may not be empty",
+                about(resource, &name, &namespace),
+                file.source
+            ),
+        }));
+    }
+    annotate(&mut modified);
+    let place = at(resource, &namespace);
+    let one = place.clone().name(&name);
+    for turn in 0.. {
+        let current: Value = match session.client.get(&one).await {
+            Ok(object) => object.parse()?,
+            Err(status) if status.is_not_found() => {
+                if args.write.dry_run == DryRun::Client {
+                    return Ok((modified, "created"));
+                }
+                let options = write::options(&args.write, MANAGER)?;
+                let created = session
+                    .client
+                    .create(&place, modified.to_string(), &options)
+                    .await;
+                let created =
+                    created.map_err(|status| Error::from(status).when("creating", &file.source))?;
+                return Ok((created.parse()?, "created"));
+            }
+            Err(status) => {
+                let doing = format!(
+                    "retrieving current configuration of:\n{}\nfrom server for:",
+                    about(resource, &name, &namespace)
+                );
+                return Err(Error::from(status).when(&doing, &file.source));
+            }
+        };
+        if current["metadata"]["annotations"]
+            .get(LAST_APPLIED)
+            .is_none()
+            && turn == 0
+        {
+            warn(&format!(
+                "Warning: resource {}/{name} is missing the {LAST_APPLIED} annotation which is required by kubectl apply. \
+                 kubectl apply should only be used on resources created declaratively by either kubectl create \
+                 --save-config or kubectl apply. The missing annotation will be patched automatically.",
+                resource.name
+            ));
+        }
+        let patch = plan(&modified, &current)?;
+        // As upstream: a dry run of the client does not ask whether anything changes.
+        if args.write.dry_run == DryRun::Client {
+            return Ok((patched(&patch.wire(), &current)?, "configured"));
+        }
+        if patch.is_empty() {
+            return Ok((current, "unchanged"));
+        }
+        let options = write::options(&args.write, MANAGER)?;
+        match session.client.patch(&one, &patch.wire(), &options).await {
+            Ok(object) => {
+                let result: Value = object.parse()?;
+                let same =
+                    result["metadata"]["resourceVersion"] == current["metadata"]["resourceVersion"];
+                let done = if same && options.dry_run {
+                    same_object(&result, &current)
+                } else {
+                    same
+                };
+                let word = if done { "unchanged" } else { "configured" };
+                return Ok((result, word));
+            }
+            Err(status) if status.is_conflict() && turn + 1 < TRIES => {}
+            Err(status) if status.is_not_found() && turn + 1 < TRIES => {}
+            Err(status) => {
+                let context = format!(
+                    "error when applying patch:\n{}\nto:\n{}\nfor: {:?}: error when patching {:?}",
+                    patch.text(),
+                    about(resource, &name, &namespace),
+                    file.source,
+                    file.source,
+                );
+                return Err(Error::From(status, context));
+            }
+        }
+    }
+    Err(Error::local("the object changed too often"))
+}
+
+/// An object, as upstream names it in errors.
+fn about(resource: &ApiResource, name: &str, namespace: &str) -> String {
+    format!(
+        "Resource: {:?}, GroupVersionKind: {:?}\nName: {name:?}, Namespace: {namespace:?}",
+        long_name(resource),
+        long_kind(resource)
+    )
+}
+
+/// A dry run stores nothing, so revisions say nothing.
+fn same_object(result: &Value, current: &Value) -> bool {
+    let bare = |object: &Value| {
+        let mut object = object.clone();
+        crate::output::objects::without_managed_fields(&mut object);
+        object
+    };
+    bare(result) == bare(current)
+}
+
+/// Writes the configuration into its own annotation.
+pub fn annotate(object: &mut Value) {
+    let mut plain = object.clone();
+    if let Some(annotations) = plain["metadata"]
+        .get_mut("annotations")
+        .and_then(Value::as_object_mut)
+    {
+        annotations.remove(LAST_APPLIED);
+    }
+    if !plain["metadata"]["annotations"].is_object() {
+        plain["metadata"]["annotations"] = json!({});
+    }
+    let mut text = String::from_utf8_lossy(&to_sorted_json(&plain)).into_owned();
+    text.push('\n');
+    if !object["metadata"]["annotations"].is_object() {
+        object["metadata"]["annotations"] = json!({});
+    }
+    object["metadata"]["annotations"][LAST_APPLIED] = Value::from(text);
+}
+
+/// The change that apply sends.
+pub enum Plan {
+    /// By the schema's merge keys, for built-in types.
+    Strategic(Value),
+    /// For every other type.
+    Merge(Value),
+}
+
+impl Plan {
+    fn is_empty(&self) -> bool {
+        let (Plan::Strategic(patch) | Plan::Merge(patch)) = self;
+        patch.as_object().is_none_or(serde_json::Map::is_empty)
+    }
+
+    fn wire(&self) -> Patch {
+        match self {
+            Plan::Strategic(patch) => Patch::Strategic(patch.clone()),
+            Plan::Merge(patch) => Patch::Merge(patch.clone()),
+        }
+    }
+
+    fn text(&self) -> String {
+        let (Plan::Strategic(patch) | Plan::Merge(patch)) = self;
+        String::from_utf8_lossy(&to_sorted_json(patch)).into_owned()
+    }
+}
+
+/// The object as the server would make it.
+pub fn patched(patch: &Patch, current: &Value) -> Result<Value> {
+    let current = current.clone();
+    let patched = match patch {
+        Patch::Merge(patch) => patch::json_merge(current, patch),
+        Patch::Json(patch) => patch::json_patch(current, patch),
+        Patch::Strategic(patch) => match type_of(&current) {
+            Some(id) => patch::strategic_merge(Schema::builtin(), id, current, patch),
+            None => patch::json_merge(current, patch),
+        },
+    };
+    patched.map_err(|error| Error::local(error.to_string()))
+}
+
+fn type_of(object: &Value) -> Option<ferrule_apimachinery::schema::TypeId> {
+    let field = |name: &str| object[name].as_str().unwrap_or_default();
+    Schema::builtin().object_type(field("apiVersion"), field("kind"))
+}
+
+/// Computes the patch from the last applied, the wanted and the live object.
+pub fn plan(modified: &Value, current: &Value) -> Result<Plan> {
+    let refuse =
+        |error: &dyn std::fmt::Display| Error::local(format!("cannot compute the patch: {error}"));
+    let last = current["metadata"]["annotations"][LAST_APPLIED].as_str();
+    let original: Value = match last {
+        Some(text) => serde_json::from_str(text).map_err(|error| refuse(&error))?,
+        None => json!({}),
+    };
+    let mut patch = match type_of(modified) {
+        Some(id) => Plan::Strategic(
+            patch::three_way(Schema::builtin(), id, &original, modified, current)
+                .map_err(|error| refuse(&error))?,
+        ),
+        None => Plan::Merge(patch::three_way_json_merge(&original, modified, current)),
+    };
+    // Directives about order alone change nothing.
+    let (Plan::Strategic(tree) | Plan::Merge(tree)) = &mut patch;
+    if is_order_only(tree) {
+        *tree = json!({});
+    }
+    Ok(patch)
+}
+
+fn is_order_only(patch: &Value) -> bool {
+    match patch {
+        Value::Object(map) => map.iter().all(|(key, value)| {
+            key.starts_with("$setElementOrder/") || (value.is_object() && is_order_only(value))
+        }),
+        _ => false,
+    }
+}

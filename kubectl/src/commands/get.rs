@@ -1,0 +1,346 @@
+//! `kubectl get`
+
+use ferrule_client::client::{Batch, ListOptions, WatchOptions};
+use ferrule_proto::v1::Form;
+use futures::StreamExt;
+use serde_json::Value;
+
+use super::select::Selection;
+use super::{print, raw, select, sort, warn};
+use crate::args::GetArgs;
+use crate::error::{Error, Result};
+use crate::output::columns::Columns;
+use crate::output::table::{Look, Printer, Table};
+use crate::output::{self, Format, objects};
+use crate::resources::{Target, at, singular};
+use crate::session::Session;
+
+/// Runs the command.
+pub async fn run(session: &Session, args: &GetArgs) -> Result<()> {
+    if let Some(path) = &args.raw {
+        return raw::get(session, path).await;
+    }
+    let format = Format::parse(args.output.as_deref(), args.template.as_deref())?;
+    if args.words.is_empty() && args.files.filename.is_empty() {
+        return Err(Error::Plain(
+            "You must specify the type of resource to get. Use \"kubectl api-resources\" for a complete list of \
+             supported resources.\n\nerror: Required resource not specified.\nUse \"kubectl explain <resource>\" for a \
+             detailed description of that resource (e.g. kubectl explain pods).\nSee 'kubectl get -h' for help and examples"
+                .to_owned(),
+        ));
+    }
+    let selection = Selection {
+        command: "get",
+        words: &args.words,
+        files: Some(&args.files),
+        ..Selection::default()
+    };
+    let targets = select::targets(session, &selection).await?;
+    let named = targets.iter().any(|(target, _)| !target.names.is_empty());
+    if named && (args.select.selector.is_some() || args.select.field_selector.is_some()) {
+        return Err(Error::local(
+            "name cannot be provided when a selector is specified",
+        ));
+    }
+    if named && args.select.all_namespaces {
+        return Err(Error::local(
+            "a resource cannot be retrieved by name across all namespaces",
+        ));
+    }
+    if args.watch || args.watch_only {
+        return watch(session, args, &targets, &format).await;
+    }
+    if format.is_table() {
+        tables(session, args, &targets, &format).await
+    } else {
+        whole(session, args, &targets, &format, named).await
+    }
+}
+
+fn namespace<'a>(args: &GetArgs, namespace: &'a str) -> &'a str {
+    if args.select.all_namespaces {
+        ""
+    } else {
+        namespace
+    }
+}
+
+fn list_options(args: &GetArgs, form: Form) -> ListOptions {
+    ListOptions {
+        label_selector: args.select.selector.clone().unwrap_or_default(),
+        field_selector: args.select.field_selector.clone().unwrap_or_default(),
+        limit: args.chunk_size,
+        form,
+        ..ListOptions::default()
+    }
+}
+
+fn look(args: &GetArgs, target: &Target, format: &Format, several: bool) -> Look {
+    let prefix = if args.show_kind || several {
+        format!("{}/", singular(&target.resource))
+    } else {
+        String::new()
+    };
+    Look {
+        wide: *format == Format::Wide,
+        namespace: args.select.all_namespaces && target.resource.namespaced,
+        no_headers: args.no_headers,
+        prefix,
+        labels: args.show_labels,
+        label_columns: args.label_columns.clone(),
+    }
+}
+
+/// Targets of one resource stand in one table, in the order in which resources first appear.
+fn grouped(targets: &[(Target, String)]) -> Vec<(Target, String)> {
+    let mut groups: Vec<(Target, String)> = Vec::new();
+    for (target, namespace) in targets {
+        let same = |(own, place): &&mut (Target, String)| {
+            own.resource == target.resource && place == namespace
+        };
+        match groups.iter_mut().find(same) {
+            Some((own, _)) => own.names.extend(target.names.iter().cloned()),
+            None => groups.push((target.clone(), namespace.clone())),
+        }
+    }
+    groups
+}
+
+async fn tables(
+    session: &Session,
+    args: &GetArgs,
+    targets: &[(Target, String)],
+    format: &Format,
+) -> Result<()> {
+    let groups = grouped(targets);
+    let several_asked = groups.len() > 1;
+    let mut errors = Vec::new();
+    let mut found = Vec::new();
+    for (target, place) in &groups {
+        match read_table(session, args, target, place, &mut errors).await {
+            // A list without rows counts as a kind of its own, a name that is not there does not.
+            Ok(table) if target.names.is_empty() || !table.rows.is_empty() => {
+                found.push((target, table));
+            }
+            Ok(_) => {}
+            Err(error) if target.names.is_empty() && several_asked => errors.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    let several = found.len() > 1;
+    let mut printed = false;
+    for (target, table) in found.iter().filter(|(_, table)| !table.rows.is_empty()) {
+        let text = Printer::new(look(args, target, format, several)).format(table);
+        let separator = if printed && !args.no_headers {
+            "\n"
+        } else {
+            ""
+        };
+        print(&format!("{separator}{text}"))?;
+        printed = true;
+    }
+    if !printed && errors.is_empty() && !args.ignore_not_found {
+        let all = args.select.all_namespaces
+            || groups.iter().all(|(target, _)| !target.resource.namespaced);
+        match groups.first() {
+            Some((_, place)) if !all => warn(&format!("No resources found in {place} namespace.")),
+            _ => warn("No resources found"),
+        }
+    }
+    Error::all(errors)
+}
+
+async fn read_table(
+    session: &Session,
+    args: &GetArgs,
+    target: &Target,
+    place: &str,
+    errors: &mut Vec<Error>,
+) -> Result<Table> {
+    let mut table = Table::default();
+    if target.names.is_empty() {
+        let mut options = list_options(args, Form::Table);
+        loop {
+            let place = namespace(args, place);
+            let page = select::page(session, &target.resource, place, &options).await?;
+            let next: Table = ferrule_client::client::parse(&page.table)?;
+            if table.column_definitions.is_empty() {
+                table.column_definitions = next.column_definitions;
+            }
+            table.rows.extend(next.rows);
+            if page.continue_token.is_empty() {
+                break;
+            }
+            options.continue_token = page.continue_token;
+        }
+        if let Some(path) = &args.sort_by {
+            let objects = list_whole(session, args, target, place).await?;
+            sort::rows(&mut table.rows, &objects, path)?;
+        }
+        return Ok(table);
+    }
+    let place = at(&target.resource, place);
+    for name in &target.names {
+        let place = place.clone().name(name);
+        match session.client.get_in(&place, Form::Table).await {
+            Ok(object) => {
+                let next: Table = object.parse()?;
+                table.column_definitions = next.column_definitions;
+                table.rows.extend(next.rows);
+            }
+            Err(status) if args.ignore_not_found && status.is_not_found() => {}
+            Err(status) => errors.push(status.into()),
+        }
+    }
+    Ok(table)
+}
+
+async fn list_whole(
+    session: &Session,
+    args: &GetArgs,
+    target: &Target,
+    place: &str,
+) -> Result<Vec<Value>> {
+    let options = list_options(args, Form::Object);
+    select::list(session, &target.resource, namespace(args, place), &options).await
+}
+
+async fn whole(
+    session: &Session,
+    args: &GetArgs,
+    targets: &[(Target, String)],
+    format: &Format,
+    named: bool,
+) -> Result<()> {
+    let mut found = Vec::new();
+    let mut errors = Vec::new();
+    for (target, place) in targets {
+        if target.names.is_empty() {
+            let objects = list_whole(session, args, target, place).await?;
+            found.extend(objects.into_iter().map(|object| (target, object)));
+            continue;
+        }
+        let place = at(&target.resource, place);
+        for name in &target.names {
+            match session.client.get(&place.clone().name(name)).await {
+                Ok(object) => found.push((target, object.parse()?)),
+                Err(status) if args.ignore_not_found && status.is_not_found() => {}
+                Err(status) => errors.push(status.into()),
+            }
+        }
+    }
+    if let Some(path) = &args.sort_by {
+        sort::objects(&mut found, path)?;
+    }
+    match format {
+        Format::Name => {
+            for (target, object) in &found {
+                print(&format!("{}\n", qualified(target, object)))?;
+            }
+            return Error::all(errors);
+        }
+        Format::Custom(custom) => {
+            let mut rows = Vec::new();
+            if !args.no_headers {
+                rows.push(custom.heading());
+            }
+            for (_, object) in &found {
+                rows.push(custom.row(object)?);
+            }
+            print(&Columns::default().format(&rows))?;
+            return Error::all(errors);
+        }
+        _ => {}
+    }
+    let mut items: Vec<Value> = found.into_iter().map(|(_, object)| object).collect();
+    if !args.show_managed_fields {
+        items.iter_mut().for_each(objects::without_managed_fields);
+    }
+    let asked: usize = targets.iter().map(|(target, _)| target.names.len()).sum();
+    let single = named && asked == 1;
+    match items.len() {
+        1 if single => print(&output::object(&items[0], format, "")?)?,
+        0 if single => {}
+        _ => print(&output::object(&objects::list(items), format, "")?)?,
+    }
+    Error::all(errors)
+}
+
+fn qualified(target: &Target, object: &Value) -> String {
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    format!("{}/{name}", singular(&target.resource))
+}
+
+async fn watch(
+    session: &Session,
+    args: &GetArgs,
+    targets: &[(Target, String)],
+    format: &Format,
+) -> Result<()> {
+    let [(target, place)] = targets else {
+        return Err(Error::local("you may only specify a single resource type"));
+    };
+    if target.names.len() > 1 {
+        return Err(Error::local("you may only specify a single resource type"));
+    }
+    let place = at(&target.resource, namespace(args, place));
+    let table = format.is_table();
+    let mut field_selector = args.select.field_selector.clone().unwrap_or_default();
+    if let Some(name) = target.names.first() {
+        field_selector = format!("metadata.name={name}");
+        // A name that does not exist is an error, not an empty watch.
+        session.client.get(&place.clone().name(name)).await?;
+    }
+    let mut options = WatchOptions {
+        label_selector: args.select.selector.clone().unwrap_or_default(),
+        field_selector,
+        send_initial_events: true,
+        form: if table { Form::Table } else { Form::Object },
+        ..WatchOptions::default()
+    };
+    if args.watch_only {
+        let list = ListOptions {
+            limit: 1,
+            ..ListOptions::default()
+        };
+        options.resource_version = session
+            .client
+            .list(&place, &list)
+            .await?
+            .revision
+            .to_string();
+        options.send_initial_events = false;
+    }
+    let mut printer = Printer::new(look(args, target, format, false));
+    let (mut columns, mut headed) = (Columns::default(), args.no_headers);
+    let mut batches = session.client.watch(&place, &options).await?;
+    while let Some(batch) = batches.next().await {
+        let Batch { changes, .. } = batch?;
+        for change in changes {
+            if !table {
+                let mut object: Value = ferrule_client::client::parse(&change.object)?;
+                objects::without_managed_fields(&mut object);
+                if let Format::Custom(custom) = format {
+                    let mut rows = vec![custom.row(&object)?];
+                    if !std::mem::replace(&mut headed, true) {
+                        rows.insert(0, custom.heading());
+                    }
+                    print(&columns.format(&rows))?;
+                    continue;
+                }
+                if *format == Format::Yaml && std::mem::replace(&mut headed, true) {
+                    print("---\n")?;
+                }
+                print(&output::object(
+                    &object,
+                    format,
+                    &qualified(target, &object),
+                )?)?;
+                continue;
+            }
+            let rows: Table = ferrule_client::client::parse(&change.object)?;
+            print(&printer.format(&rows))?;
+        }
+    }
+    Ok(())
+}

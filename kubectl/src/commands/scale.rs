@@ -1,0 +1,94 @@
+//! `kubectl scale`
+
+use ferrule_client::WriteOptions;
+use ferrule_client::client::Patch;
+use serde_json::{Value, json};
+
+use super::select::{self, Selection};
+use super::write::Report;
+use crate::args::{DryRun, ScaleArgs};
+use crate::error::{Error, Result};
+use crate::resources::at;
+use crate::session::Session;
+
+/// Runs the command.
+pub async fn run(session: &Session, args: &ScaleArgs) -> Result<()> {
+    let replicas = match args.replicas {
+        None => return Err(Error::local("required flag(s) \"replicas\" not set")),
+        Some(replicas) if replicas < 0 => {
+            return Err(Error::local(
+                "The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0",
+            ));
+        }
+        Some(replicas) => replicas,
+    };
+    let report = Report::of(args.output.as_deref(), args.dry_run)?;
+    let mut errors = Vec::new();
+    let selection = Selection {
+        command: "scale",
+        words: &args.words,
+        files: Some(&args.files),
+        labels: args.selector.as_deref(),
+        all: args.all,
+        ..Selection::default()
+    };
+    let found = select::read(session, &selection, &mut errors).await?;
+    if found.is_empty() && errors.is_empty() {
+        return Err(Error::local("no objects passed to scale"));
+    }
+    for one in found {
+        let place = at(&one.resource, &one.namespace)
+            .name(&one.name)
+            .subresource("scale");
+        let scaled = async {
+            let scale: Value = session.client.get(&place).await?.parse()?;
+            let current = scale["spec"]["replicas"].as_i64().unwrap_or(0);
+            if args.current_replicas >= 0 && args.current_replicas != current {
+                return Err(Error::local(format!(
+                    "Expected replicas to be {}, was {current}",
+                    args.current_replicas
+                )));
+            }
+            let version = scale["metadata"]["resourceVersion"]
+                .as_str()
+                .unwrap_or_default();
+            if let Some(wanted) = args
+                .resource_version
+                .as_deref()
+                .filter(|wanted| *wanted != version)
+            {
+                return Err(Error::local(format!(
+                    "Expected resource version to be {wanted}, was {version}"
+                )));
+            }
+            if args.dry_run == DryRun::Client {
+                return Ok(());
+            }
+            let mut patch = json!({"spec": {"replicas": replicas}});
+            if args.current_replicas >= 0 || args.resource_version.is_some() {
+                patch["metadata"]["resourceVersion"] = Value::from(version);
+            }
+            let options = WriteOptions {
+                dry_run: args.dry_run == DryRun::Server,
+                field_manager: "kubectl-scale".to_owned(),
+                ..WriteOptions::default()
+            };
+            session
+                .client
+                .patch(&place, &Patch::Merge(patch), &options)
+                .await?;
+            Ok(())
+        };
+        if let Err(error) = scaled.await {
+            errors.push(error);
+            continue;
+        }
+        let mut object = one.object;
+        if !report.format.is_table() && args.dry_run == DryRun::None {
+            let place = at(&one.resource, &one.namespace).name(&one.name);
+            object = session.client.get(&place).await?.parse()?;
+        }
+        report.print(&object, &one.resource, "scaled")?;
+    }
+    Error::all(errors)
+}
