@@ -90,22 +90,18 @@ pub fn shrink_old(deployment: &Deployment, newest: &ReplicaSet, old: &[&ReplicaS
     let mut sizes: Vec<i64> = old.iter().map(|set| set.replicas()).collect();
     let old_wanted: i64 = sizes.iter().sum();
     let minimum = deployment.replicas() - Bounds::of(deployment).unavailable;
-    let newest_unavailable = newest.replicas() - newest.status.available_replicas;
+    let newest_unavailable = newest.replicas() - remaining(newest);
     let mut spare = old_wanted + newest.replicas() - minimum - newest_unavailable;
     if old_wanted == 0 || spare <= 0 {
         return sizes;
     }
     for (set, size) in old.iter().zip(&mut sizes) {
-        let unhealthy = (*size - set.status.available_replicas).max(0);
+        let unhealthy = *size - remaining(set);
         let cut = unhealthy.min(spare);
         *size -= cut;
         spare -= cut;
     }
-    let available: i64 = old
-        .iter()
-        .chain([&newest])
-        .map(|set| set.status.available_replicas)
-        .sum();
+    let available: i64 = old.iter().chain([&newest]).map(|set| remaining(set)).sum();
     let mut healthy_spare = available - minimum;
     for size in &mut sizes {
         if healthy_spare <= 0 {
@@ -116,6 +112,12 @@ pub fn shrink_old(deployment: &Deployment, newest: &ReplicaSet, old: &[&ReplicaS
         healthy_spare -= cut;
     }
     sizes
+}
+
+/// The available pods that a ReplicaSet keeps: right after it was made smaller its status still
+/// counts those that are about to go, and nothing may be taken away on their account.
+fn remaining(set: &ReplicaSet) -> i64 {
+    set.status.available_replicas.min(set.replicas())
 }
 
 /// New sizes when the Deployment itself was scaled, in the order of `all` (old ones, then the

@@ -286,6 +286,21 @@ fn availability_is_never_given_up_for_a_broken_new_template() {
 }
 
 #[test]
+fn pods_that_are_about_to_go_are_not_counted_as_available() {
+    // Scaled from 12 to 4 amid a rollout that is stuck; the statuses are of before.
+    let mut deployment = deployment(4, "b");
+    deployment.spec.strategy.rolling_update =
+        serde_json::from_value(json!({"maxSurge": 3, "maxUnavailable": 2})).unwrap();
+    let mut old = set("old", 100, "a", 3, 12);
+    old.status.available_replicas = 7;
+    let mut new = set("web-new", 10, "b", 4, 12);
+    new.status.available_replicas = 0;
+    assert_eq!(shrink_old(&deployment, &new, &[&old]), [2]);
+    old.status.available_replicas = 3;
+    assert_eq!(shrink_old(&deployment, &new, &[&old]), [2]);
+}
+
+#[test]
 fn recreation_waits_for_the_last_old_pod() {
     let mut deployment = deployment(2, "b");
     deployment.spec.strategy.r#type = "Recreate".to_owned();
