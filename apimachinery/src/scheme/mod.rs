@@ -114,6 +114,8 @@ pub struct SelectableField {
     pub paths: Vec<Cow<'static, str>>,
     /// What an absent value counts as.
     pub absent: Cow<'static, str>,
+    /// Its name in the version that is stored.
+    pub stored: Cow<'static, str>,
 }
 
 /// Everything general that is known of a resource.
@@ -145,6 +147,8 @@ pub struct Resource {
     pub schema_type: Cow<'static, str>,
     /// Group under which its objects are stored, when another serves the same objects.
     pub storage_group: Cow<'static, str>,
+    /// Version in which its objects are stored.
+    pub storage_version: Cow<'static, str>,
     /// Hash of the storage version, as discovery shows it.
     pub storage_version_hash: Cow<'static, str>,
 }
@@ -220,6 +224,16 @@ impl Resource {
             ("", rest)
         };
         (!name.is_empty() && !name.contains('/')).then_some((namespace, name))
+    }
+
+    /// Whether its objects are kept. What cannot be both made and read is only an answer: a review, a binding.
+    pub fn is_kept(&self) -> bool {
+        self.has_verb("create") && self.has_verb("get")
+    }
+
+    /// Whether its objects are stored as they are shown, in its own group and version.
+    pub fn is_stored_form(&self) -> bool {
+        self.group == self.storage_group && self.version == self.storage_version
     }
 
     /// Whether it can be asked to do `verb`.
@@ -315,10 +329,24 @@ impl Scheme {
         self.by_kind(group, version, kind)
     }
 
+    /// The resource whose form the objects of `resource` are stored in; often itself.
+    pub fn stored_form<'a>(&'a self, resource: &'a Arc<Resource>) -> &'a Arc<Resource> {
+        if resource.is_stored_form() {
+            return resource;
+        }
+        self.lookup(
+            &resource.storage_group,
+            &resource.storage_version,
+            &resource.plural,
+        )
+        .unwrap_or(resource)
+    }
+
     /// The resource that stores objects under `key`.
     pub fn by_key<'k>(&self, key: &'k str) -> Option<(&Arc<Resource>, &'k str, &'k str)> {
         self.rows
             .iter()
+            .filter(|row| row.is_stored_form())
             .find_map(|row| row.parse_key(key).map(|(ns, name)| (row, ns, name)))
     }
 

@@ -99,3 +99,47 @@ fn unknown_field_labels_are_refused_in_upstream_words() {
         "\"data.n\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
     );
 }
+
+#[test]
+fn every_row_is_found_again_and_stored_in_a_form_that_exists() {
+    let scheme = Scheme::builtin();
+    let mut names = std::collections::HashSet::new();
+    for row in scheme.iter() {
+        assert!(names.insert(row.gvr()), "{} twice", row.gvr());
+        let kind = scheme.by_kind(&row.group, &row.version, &row.kind);
+        assert_eq!(kind.unwrap().plural, row.plural);
+        let stored = scheme.stored_form(row);
+        assert!(stored.is_stored_form(), "{}", row.gvr());
+        assert_eq!(stored.storage_prefix(), row.storage_prefix());
+        assert_eq!(stored.storage_version_hash, row.storage_version_hash);
+        for field in &row.selectable_fields {
+            assert!(stored.check_field(&field.stored).is_ok(), "{}", field.name);
+        }
+        let sorted = |list: &[Cow<'static, str>]| list.is_sorted();
+        assert!(sorted(&row.verbs), "{}", row.gvr());
+        assert!(row.subresources.is_sorted_by_key(|part| part.name.clone()));
+        assert!(row.subresources.iter().all(|part| sorted(&part.verbs)));
+    }
+    assert_eq!(names.len(), 73);
+}
+
+#[test]
+fn several_versions_of_a_kind_are_stored_as_one() {
+    let scheme = Scheme::builtin();
+    for (group, version, plural, prefix) in [
+        ("events.k8s.io", "v1", "events", "/registry/events/"),
+        (
+            "autoscaling",
+            "v1",
+            "horizontalpodautoscalers",
+            "/registry/autoscaling/horizontalpodautoscalers/",
+        ),
+    ] {
+        let row = scheme.lookup(group, version, plural).unwrap();
+        assert!(!row.is_stored_form());
+        assert_eq!(row.storage_prefix(), prefix);
+    }
+    assert_eq!(scheme.find("hpa").unwrap().version, "v2");
+    assert_eq!(scheme.find("events").unwrap().group, "");
+    assert!(!scheme.lookup("", "v1", "bindings").unwrap().is_kept());
+}

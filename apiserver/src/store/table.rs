@@ -22,14 +22,13 @@ impl Table {
             prefixes: Vec::new(),
             by_prefix: HashMap::new(),
         };
-        for resource in scheme.iter() {
-            // Versions of one resource share their keys, and so their cache.
+        // Versions of one resource share their keys, and so their cache, in the form that is stored.
+        let kept = |resource: &&Arc<Resource>| resource.is_kept() && resource.is_stored_form();
+        for resource in scheme.iter().filter(kept) {
             let prefix = prefix(resource);
-            if !table.by_prefix.contains_key(&prefix) {
-                table.prefixes.push(prefix.clone());
-                table.by_prefix.insert(prefix, table.resources.len());
-                table.resources.push(resource.clone());
-            }
+            table.prefixes.push(prefix.clone());
+            table.by_prefix.insert(prefix, table.resources.len());
+            table.resources.push(resource.clone());
         }
         table
     }
