@@ -248,4 +248,12 @@ impl Rules for ServiceAccount {
         out.extend(meta::validate_create(new, true, self.name_rule()));
         out.into_errors()
     }
+
+    fn columns(&self) -> &'static [Column] {
+        table::NAME_AND_AGE
+    }
+
+    fn row(&self, object: &Value, now: Timestamp) -> Row {
+        table::name_and_age(object, now)
+    }
 }

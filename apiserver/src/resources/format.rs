@@ -138,6 +138,36 @@ pub fn cidr(text: &str) -> Option<String> {
     parse_cidr(text).is_none().then(|| NOT_A_CIDR.to_owned())
 }
 
+/// A network in CIDR form, written as it would be printed.
+pub fn canonical_cidr(text: &str) -> Option<String> {
+    let Some((address, bits)) = parse_cidr(text) else {
+        return Some(NOT_A_CIDR.to_owned());
+    };
+    let canonical = format!("{}/{bits}", network_address(address, bits));
+    (canonical != text).then(|| format!("must be in canonical form ({canonical:?})"))
+}
+
+/// The first address of the network of `bits` that an address is in.
+fn network_address(address: IpAddr, bits: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
+            IpAddr::from((u32::from(v4) & mask).to_be_bytes())
+        }
+        IpAddr::V6(v6) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
+            IpAddr::from((u128::from(v6) & mask).to_be_bytes())
+        }
+    }
+}
+
+/// Whether a network is a part of another one, and smaller.
+pub fn is_strictly_inside(part: (IpAddr, u8), whole: (IpAddr, u8)) -> bool {
+    part.0.is_ipv4() == whole.0.is_ipv4()
+        && part.1 > whole.1
+        && network_address(part.0, whole.1) == network_address(whole.0, whole.1)
+}
+
 /// Whether texts that are addresses hold one of each family, and no more.
 pub fn is_dual_stack<'a>(addresses: impl IntoIterator<Item = &'a str>) -> bool {
     let (mut v4, mut v6) = (0, 0);

@@ -109,6 +109,7 @@ PodDisruptionBudgetSpec: MinAvailable:p Selector:l MaxUnavailable:p UnhealthyPod
 fn fields_of(name: &str) -> Option<&'static str> {
     TYPES
         .lines()
+        .chain(super::go_types::ROWS.lines())
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 

@@ -21,17 +21,24 @@ mod endpoints;
 mod event;
 mod format;
 mod go_form;
+mod go_types;
 mod lease;
 pub mod meta;
 mod namespace;
+mod networking;
 mod node;
 pub mod pod;
 mod priority;
 pub mod problems;
+mod rbac;
+mod runtime_class;
 pub mod selector;
 pub mod service;
+mod storage;
+mod strategy;
 pub mod table;
 pub mod tree;
+mod volume;
 mod workload;
 
 #[cfg(test)]
@@ -154,12 +161,12 @@ pub trait Rules: Send + Sync {
 
     /// The columns of the kind's table.
     fn columns(&self) -> &'static [Column] {
-        table::NAME_AND_AGE
+        table::NAME_AND_CREATION
     }
 
     /// One row: a cell for each of [`Rules::columns`], wide ones included.
     fn row(&self, object: &Value, now: jiff::Timestamp) -> Row {
-        table::name_and_age(object, now)
+        table::name_and_creation(object, now)
     }
 }
 
@@ -182,6 +189,8 @@ pub fn rules_for(resource: &Resource) -> &'static dyn Rules {
         ("", "Event") => &event::Event,
         ("", "Namespace") => &namespace::Namespace,
         ("", "Node") => &node::Node,
+        ("", "PersistentVolume") => &volume::PersistentVolume,
+        ("", "PersistentVolumeClaim") => &volume::PersistentVolumeClaim,
         ("", "Pod") => &pod::Pod,
         ("", "Secret") => &config::Secret,
         ("", "Service") => &service::Service,
@@ -193,6 +202,21 @@ pub fn rules_for(resource: &Resource) -> &'static dyn Rules {
         ("policy", "PodDisruptionBudget") => &disruption::PodDisruptionBudget,
         ("scheduling.k8s.io", "PriorityClass") => &priority::PriorityClass,
         ("networking.k8s.io", "IPAddress") => &endpoints::IpAddress,
+        ("networking.k8s.io", "Ingress") => &networking::Ingress,
+        ("networking.k8s.io", "IngressClass") => &networking::IngressClass,
+        ("networking.k8s.io", "NetworkPolicy") => &networking::NetworkPolicy,
+        ("networking.k8s.io", "ServiceCIDR") => &networking::ServiceCidr,
+        ("node.k8s.io", "RuntimeClass") => &runtime_class::RuntimeClass,
+        ("rbac.authorization.k8s.io", "ClusterRole") => &rbac::ClusterRole,
+        ("rbac.authorization.k8s.io", "ClusterRoleBinding") => &rbac::ClusterRoleBinding,
+        ("rbac.authorization.k8s.io", "Role") => &rbac::Role,
+        ("rbac.authorization.k8s.io", "RoleBinding") => &rbac::RoleBinding,
+        ("storage.k8s.io", "CSIDriver") => &storage::CsiDriver,
+        ("storage.k8s.io", "CSINode") => &storage::CsiNode,
+        ("storage.k8s.io", "CSIStorageCapacity") => &storage::CsiStorageCapacity,
+        ("storage.k8s.io", "StorageClass") => &storage::StorageClass,
+        ("storage.k8s.io", "VolumeAttachment") => &storage::VolumeAttachment,
+        ("storage.k8s.io", "VolumeAttributesClass") => &storage::VolumeAttributesClass,
         _ if resource.namespaced => &Generic { namespaced: true },
         _ => &Generic { namespaced: false },
     }

@@ -95,6 +95,21 @@ impl From<Vec<Value>> for Row {
 }
 
 /// The columns of a kind without columns of its own.
+pub const NAME_AND_CREATION: &[Column] = &[
+    Column::NAME,
+    Column {
+        kind: "date",
+        ..Column::text("Created At", "When the server created the object.")
+    },
+];
+
+/// The row that goes with [`NAME_AND_CREATION`].
+pub fn name_and_creation(object: &Value, _now: Timestamp) -> Row {
+    let created = object.at("metadata").text("creationTimestamp");
+    vec![name(object), created.into()].into()
+}
+
+/// The columns of a kind that is nothing but its name.
 pub const NAME_AND_AGE: &[Column] = &[Column::NAME, Column::AGE];
 
 /// The row that goes with [`NAME_AND_AGE`].

@@ -124,10 +124,14 @@ pub fn table_of<'a>(
         .into_iter()
         .map(|stored| row(resource, include, &stored.with_resource_version(), now))
         .collect();
+    let rows = rows?;
+    if rows.is_empty() && has_plain_table(resource) {
+        return Ok(table_without_rows(columns(resource), &meta.to_value()));
+    }
     Ok(table(
         Some(columns(resource)),
         &meta.to_value(),
-        rows?.into_iter(),
+        rows.into_iter(),
     ))
 }
 
@@ -206,6 +210,23 @@ fn table(columns: Option<Value>, meta: &Value, rows: impl Iterator<Item = Vec<u8
     }
     out.extend_from_slice(b"]}");
     out
+}
+
+/// Whether the kind has no columns of its own. Upstream makes the tables of such kinds elsewhere, and
+/// says `null` where nothing is to be listed.
+fn has_plain_table(resource: &Resource) -> bool {
+    resources::rules_for(resource).columns() == resources::table::NAME_AND_CREATION
+}
+
+fn table_without_rows(columns: Value, meta: &Value) -> Vec<u8> {
+    let table = json!({
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": meta,
+        "columnDefinitions": columns,
+        "rows": null,
+    });
+    table.to_string().into_bytes()
 }
 
 fn columns(resource: &Resource) -> Value {

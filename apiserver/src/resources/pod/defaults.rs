@@ -257,9 +257,6 @@ fn default_volume(volume: &mut Value) {
             }
         }
     }
-    if let Some(path) = volume.get_mut("hostPath").filter(|path| path.is_object()) {
-        fill(path, "type", "");
-    }
     if let Some(image) = volume.get_mut("image").filter(|image| image.is_object()) {
         let policy = if is_latest(image.text("reference")) {
             "Always"
@@ -277,7 +274,7 @@ fn default_volume(volume: &mut Value) {
         }
         fill(template, "metadata", json!({}));
     }
-    default_remote(volume);
+    default_source(volume);
 }
 
 fn default_projection(projection: &mut Value) {
@@ -297,6 +294,14 @@ fn default_files(source: &mut Value) {
         default_field_ref(file);
         default_divisor(file);
     }
+}
+
+/// Sources that volumes of pods and PersistentVolumes have in common.
+pub fn default_source(volume: &mut Value) {
+    if let Some(path) = volume.get_mut("hostPath").filter(|path| path.is_object()) {
+        fill(path, "type", "");
+    }
+    default_remote(volume);
 }
 
 /// Sources outside the cluster that upstream still gives defaults.

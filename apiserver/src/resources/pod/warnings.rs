@@ -78,14 +78,16 @@ const OLD_LABELS: [(&str, &str); 5] = [
     ),
 ];
 
-fn old_label(name: &str) -> Option<&'static str> {
+/// What to say of a node's label that has another name today.
+pub fn old_label(name: &str) -> Option<&'static str> {
     OLD_LABELS
         .iter()
         .find(|(label, _)| *label == name)
         .map(|(_, message)| *message)
 }
 
-const OLD_VOLUMES: [(&str, &str, &str); 9] = [
+/// Sources of volumes that are on their way out: name, the name that upstream shows, and what to say.
+pub const OLD_VOLUMES: [(&str, &str, &str); 9] = [
     (
         "photonPersistentDisk",
         "photonPersistentDisk",

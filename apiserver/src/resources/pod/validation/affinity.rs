@@ -47,19 +47,26 @@ fn validate_weight(out: &mut Problems, path: &Path, term: &Value) {
 
 fn validate_node(out: &mut Problems, path: &Path, affinity: &Value) {
     if affinity.has(REQUIRED) {
-        let at = path.child(REQUIRED).child("nodeSelectorTerms");
-        let terms = affinity.at(REQUIRED).items("nodeSelectorTerms");
-        if terms.is_empty() {
-            out.required(&at, "must have at least one node selector term");
-        }
-        for (i, term) in terms.iter().enumerate() {
-            validate_node_term(out, &at.index(i), term, true);
-        }
+        validate_node_selector(out, &path.child(REQUIRED), affinity.at(REQUIRED));
     }
     for (i, term) in affinity.items(PREFERRED).iter().enumerate() {
         let at = path.child(PREFERRED).index(i);
         validate_weight(out, &at, term);
         validate_node_term(out, &at.child("preference"), term.at("preference"), false);
+    }
+}
+
+/// The terms that a node has to satisfy one of.
+pub fn validate_node_selector(out: &mut Problems, path: &Path, selector: &Value) {
+    let (at, terms) = (
+        path.child("nodeSelectorTerms"),
+        selector.items("nodeSelectorTerms"),
+    );
+    if terms.is_empty() {
+        out.required(&at, "must have at least one node selector term");
+    }
+    for (i, term) in terms.iter().enumerate() {
+        validate_node_term(out, &at.index(i), term, true);
     }
 }
 

@@ -21,12 +21,14 @@ use crate::resources::problems::{Path, Problems};
 use crate::resources::tree::Tree;
 use crate::resources::{format, selector};
 
+pub use affinity::validate_node_selector;
 pub use containers::PROTOCOLS;
 pub use probes::validate_port;
-pub use quantities::{parse_or_zero, validate_quantity};
-pub use scheduling::validate_taint_effect;
+pub use quantities::{parse_or_zero, validate_quantity, validate_requirements};
+pub use scheduling::{validate_taint_effect, validate_tolerations};
 pub use status::validate_status;
 pub use update::validate_update;
+pub use volumes::{has_backsteps, validate_host_path};
 
 /// What differs between a pod and a template of pods.
 #[derive(Clone, Copy, Debug, Default)]

@@ -190,7 +190,8 @@ fn validate_kind(out: &mut Problems, path: &Path, kind: &str, volume: &Value, po
     }
 }
 
-fn validate_host_path(out: &mut Problems, path: &Path, source: &Value) {
+/// A path of the node.
+pub fn validate_host_path(out: &mut Problems, path: &Path, source: &Value) {
     let directory = source.text("path");
     if directory.is_empty() {
         return out.required(&path.child("path"), "");
