@@ -99,14 +99,20 @@ fn main() -> ExitCode {
     })
 }
 
+/// How long a server that ends may take to say so.
+const GOODBYE: Duration = Duration::from_secs(3);
+
 async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let health = Health::default();
     let metrics = Metrics::default();
     let scheme = Arc::new(Scheme::builtin());
     health.set("etcd", Err("the store is being loaded".to_owned()));
+    // The store works on until this server has said that it goes.
+    let stopped = CancellationToken::new();
+    let _stopping = stopped.clone().drop_guard();
     let store = tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
-        store = Store::open(store_options(&args)?, scheme.clone(), shutdown.clone()) => store?,
+        store = Store::open(store_options(&args)?, scheme.clone(), stopped.clone()) => store?,
     };
     let api = Api::new(store, scheme.clone(), api_options(&args, &scheme)?);
     let options = ServeOptions {
@@ -119,7 +125,7 @@ async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
         port: address.port(),
     };
     health.set("bootstrap", Err("not done yet".to_owned()));
-    tokio::spawn(bootstrap(
+    let presence = tokio::spawn(bootstrap(
         api.clone(),
         advertised,
         health.clone(),
@@ -128,7 +134,10 @@ async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     tokio::spawn(watch_etcd(api.clone(), health.clone(), shutdown.clone()));
     serve::server(api, options, health, metrics)
         .serve(address, args.common.tls_files()?, shutdown)
-        .await
+        .await?;
+    // Nothing depends on it: others notice the absence by themselves.
+    let _ = tokio::time::timeout(GOODBYE, presence).await;
+    Ok(())
 }
 
 fn store_options(args: &Args) -> anyhow::Result<StoreOptions> {
@@ -185,11 +194,14 @@ fn api_options(args: &Args, scheme: &Scheme) -> anyhow::Result<ApiOptions> {
     })
 }
 
-/// Makes what every cluster has; tries until it is there.
+/// Makes what every cluster has; tries until it is there. Then says that this server is there.
 async fn bootstrap(api: Api, advertised: Advertised, health: Health, shutdown: CancellationToken) {
     loop {
         match api.bootstrap(advertised).await {
-            Ok(()) => return health.set("bootstrap", Ok(())),
+            Ok(()) => {
+                health.set("bootstrap", Ok(()));
+                return api.be_present(advertised, shutdown).await;
+            }
             Err(status) => {
                 tracing::warn!(%status, "cannot make the first objects yet");
                 health.set("bootstrap", Err(status.message));

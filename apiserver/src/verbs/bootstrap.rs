@@ -33,7 +33,7 @@ impl Api {
         for name in ["kube-system", "kube-public", "kube-node-lease", "default"] {
             let namespace =
                 json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-            self.make("", "namespaces", "", namespace).await?;
+            self.make("", "namespaces", namespace).await?;
         }
         for (name, value, description) in SYSTEM_CLASSES {
             let class = json!({
@@ -43,7 +43,7 @@ impl Api {
                 "value": value,
                 "description": description,
             });
-            self.make("scheduling.k8s.io", "priorityclasses", "", class)
+            self.make("scheduling.k8s.io", "priorityclasses", class)
                 .await?;
         }
         let service_address = self.0.ranges.network.nth(1).to_string();
@@ -52,6 +52,7 @@ impl Api {
             "kind": "Service",
             "metadata": {
                 "name": "kubernetes",
+                "namespace": "default",
                 "labels": {"component": "apiserver", "provider": "kubernetes"},
             },
             "spec": {
@@ -64,44 +65,17 @@ impl Api {
                 "ports": [{"name": "https", "protocol": "TCP", "port": 443, "targetPort": advertised.port}],
             },
         });
-        self.make("", "services", "default", service).await?;
+        self.make("", "services", service).await?;
         if advertised.address.is_loopback() {
-            // Nobody else could use it, and no Endpoints may name it.
             return Ok(());
         }
-        let ports = json!([{"name": "https", "port": advertised.port, "protocol": "TCP"}]);
-        let address = advertised.address.to_string();
-        let endpoints = json!({
-            "apiVersion": "v1",
-            "kind": "Endpoints",
-            "metadata": {
-                "name": "kubernetes",
-                "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
-            },
-            "subsets": [{"addresses": [{"ip": address}], "ports": ports}],
-        });
-        self.make_equal("", "endpoints", endpoints, "subsets")
-            .await?;
-        let slice = json!({
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {
-                "name": "kubernetes",
-                "labels": {"kubernetes.io/service-name": "kubernetes"},
-            },
-            "addressType": "IPv4",
-            "endpoints": [{"addresses": [address], "conditions": {"ready": true}}],
-            "ports": ports,
-        });
-        self.make_equal("discovery.k8s.io", "endpointslices", slice, "endpoints")
-            .await
+        self.say_presence(advertised).await
     }
 
-    fn bootstrap_target(
+    pub(super) fn bootstrap_target(
         &self,
         group: &str,
         plural: &str,
-        namespace: &str,
         object: &Value,
     ) -> Result<Target, Status> {
         let resource = self
@@ -109,27 +83,22 @@ impl Api {
             .scheme
             .lookup(group, "v1", plural)
             .ok_or_else(Status::no_such_resource)?;
+        let text = |field: &str| {
+            let text = object["metadata"][field].as_str();
+            text.unwrap_or_default().to_owned()
+        };
         Ok(Target {
             resource: resource.clone(),
-            namespace: namespace.to_owned(),
-            name: object["metadata"]["name"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
+            namespace: text("namespace"),
+            name: text("name"),
             subresource: String::new(),
         })
     }
 
     /// Makes an object unless it is there.
-    async fn make(
-        &self,
-        group: &str,
-        plural: &str,
-        namespace: &str,
-        object: Value,
-    ) -> Result<(), Status> {
+    async fn make(&self, group: &str, plural: &str, object: Value) -> Result<(), Status> {
         let call = Call::internal(Instant::now() + DEADLINE);
-        let target = self.bootstrap_target(group, plural, namespace, &object)?;
+        let target = self.bootstrap_target(group, plural, &object)?;
         // A Service that is there holds the address that a second one would ask for.
         if self.get_stored(&call, &target, "").await.is_ok() {
             return Ok(());
@@ -143,17 +112,17 @@ impl Api {
         }
     }
 
-    /// Makes an object in `default`, or sets one field of the object that is there.
-    async fn make_equal(
+    /// Makes an object, or sets one field of the object that is there.
+    pub(super) async fn make_equal(
         &self,
         group: &str,
         plural: &str,
         object: Value,
         field: &str,
     ) -> Result<(), Status> {
-        self.make(group, plural, "default", object.clone()).await?;
+        self.make(group, plural, object.clone()).await?;
         let call = Call::internal(Instant::now() + DEADLINE);
-        let target = self.bootstrap_target(group, plural, "default", &object)?;
+        let target = self.bootstrap_target(group, plural, &object)?;
         let mut plan = |current: Option<&Current>, world: &World| {
             let Some(current) = current else {
                 return Ok(Step::Keep);

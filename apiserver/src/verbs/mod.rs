@@ -25,6 +25,7 @@ pub mod options;
 mod paging;
 mod patch;
 mod pods;
+pub mod presence;
 mod read;
 mod scale;
 mod watch;

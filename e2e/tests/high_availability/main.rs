@@ -1,6 +1,6 @@
 //! What a control plane of several members survives, seen from outside; run by `e2e/run.sh ha`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,10 @@ fn main() -> ExitCode {
             ferrule_e2e::Test {
                 name: "a_paused_leader_writes_nothing_after_it_lost_the_lease",
                 run: a_paused_leader_writes_nothing_after_it_lost_the_lease,
+            },
+            ferrule_e2e::Test {
+                name: "the_service_of_the_api_leads_to_the_servers_that_are_there",
+                run: the_service_of_the_api_leads_to_the_servers_that_are_there,
             },
         ],
     )
@@ -208,5 +212,43 @@ fn a_paused_leader_writes_nothing_after_it_lost_the_lease(lab: &Lab) -> anyhow::
     until("the former leader runs again", seconds(20), || {
         lab.cluster.process(&paused, "kube-controller-manager")
     })?;
+    Ok(())
+}
+
+fn the_service_of_the_api_leads_to_the_servers_that_are_there(lab: &Lab) -> anyhow::Result<()> {
+    let servers = ["apiserver", "apiserver2"];
+    let all = servers
+        .iter()
+        .map(|server| Ok(lab.cluster.address(server)?.to_string()))
+        .collect::<anyhow::Result<BTreeSet<String>>>()?;
+    let named = |what: &str, expected: &BTreeSet<String>| {
+        until(what, seconds(40), || {
+            let endpoints = lab.kubectl.json("endpoints kubernetes")?;
+            let slice = lab.kubectl.json("endpointslice kubernetes")?;
+            let of = |list: &Value, pointer: &str| -> BTreeSet<String> {
+                let list = list.as_array().into_iter().flatten();
+                list.filter_map(|each| each.pointer(pointer)?.as_str())
+                    .map(str::to_owned)
+                    .collect()
+            };
+            let found = of(&endpoints["subsets"][0]["addresses"], "/ip");
+            ensure!(found == *expected, "Endpoints: {found:?}");
+            let found = of(&slice["endpoints"], "/addresses/0");
+            ensure!(found == *expected, "EndpointSlice: {found:?}");
+            Ok(())
+        })
+    };
+    named("both are named", &all)?;
+    for (index, server) in servers.into_iter().enumerate() {
+        let mut others = all.clone();
+        others.remove(&lab.cluster.address(server)?.to_string());
+        // One says that it goes, of the other it is noticed.
+        let end = ["stop", "kill"][index];
+        lab.cluster.docker(end, server)?;
+        let result = named(&format!("after the {end} of {server}"), &others);
+        lab.cluster.docker("start", server)?;
+        result?;
+        named(&format!("{server} is back"), &all)?;
+    }
     Ok(())
 }
