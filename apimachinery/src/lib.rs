@@ -12,6 +12,7 @@ pub mod header;
 pub mod names;
 pub mod object;
 pub mod patch;
+pub mod protobuf;
 pub mod quantity;
 pub mod schema;
 pub mod scheme;
@@ -19,6 +20,9 @@ pub mod selector;
 pub mod status;
 pub mod time;
 pub mod yaml;
+
+#[cfg(test)]
+mod outside;
 
 pub use field::{FieldError, Path};
 pub use header::Header;

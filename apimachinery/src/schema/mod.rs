@@ -174,6 +174,11 @@ impl Schema {
         })
     }
 
+    /// How many types there are.
+    pub(crate) fn type_count(&self) -> usize {
+        self.types.len()
+    }
+
     /// The type named so: `core/v1.Pod`.
     pub fn type_id(&self, name: &str) -> Option<TypeId> {
         self.by_name.get(name).copied()

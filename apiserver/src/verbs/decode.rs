@@ -1,11 +1,10 @@
 //! From a body to a tree that the schema has checked, with upstream's words for what is wrong.
 
-mod protobuf;
-
 use std::borrow::Cow;
 use std::fmt::Write;
 
 use ferrule_apimachinery::field::{FieldError, Path, quote};
+use ferrule_apimachinery::protobuf::Unknown;
 use ferrule_apimachinery::schema::{DecodeError, Decoded};
 use ferrule_apimachinery::scheme::{self, Resource};
 use ferrule_apimachinery::status::Status;
@@ -52,6 +51,15 @@ const UPSTREAM_SCHEME: &str = "pkg/api/legacyscheme/scheme.go:30";
 struct Claimed {
     api_version: String,
     kind: String,
+}
+
+impl Claimed {
+    fn of(unknown: &Unknown<'_>) -> Claimed {
+        Claimed {
+            api_version: unknown.api_version.to_owned(),
+            kind: unknown.kind.to_owned(),
+        }
+    }
 }
 
 /// What a body has to be.
@@ -127,62 +135,42 @@ impl Api {
         body: Body<'_>,
     ) -> Result<(Decoded, Claimed, Vec<String>), Status> {
         let unrecognized = |why: &str| unrecognized(expected.kind, why, body.bytes);
-        let (json, duplicates) = self
-            .as_json(schema_type, body)
-            .map_err(|why| unrecognized(&why))?;
-        let claimed = claimed(&json).map_err(|why| unrecognized(&why))?;
-        self.check_kind(expected, &claimed)
-            .map_err(|why| expected.refusal(&claimed, &why))?;
+        let refusal =
+            |claimed: &Claimed, why: &dyn std::fmt::Display| expected.refusal(claimed, why);
         let id = self.schema().type_id(schema_type);
         let id = id.ok_or_else(|| Status::internal(format!("no type {schema_type}")))?;
+        if body.media == Media::Protobuf {
+            let unknown = Unknown::read(body.bytes).map_err(|why| unrecognized(&why))?;
+            let claimed = Claimed::of(&unknown);
+            self.check_kind(expected, &claimed)
+                .map_err(|why| refusal(&claimed, &why))?;
+            let value = self.schema().read_message(id, unknown.raw);
+            let decoded = value
+                .map_err(|why| refusal(&claimed, &why))
+                .and_then(|value| {
+                    let decoded = self.schema().decode_value(value, id);
+                    decoded.map_err(|why| refusal(&claimed, &why))
+                })?;
+            return Ok((decoded, claimed, Vec::new()));
+        }
+        let (json, duplicates) = as_json(body).map_err(|why| unrecognized(&why))?;
+        let claimed = claimed(&json).map_err(|why| unrecognized(&why))?;
+        self.check_kind(expected, &claimed)
+            .map_err(|why| refusal(&claimed, &why))?;
         match self.schema().decode_json(&json, id) {
             Ok(decoded) => Ok((decoded, claimed, duplicates)),
             Err(DecodeError::Syntax(why)) => Err(unrecognized(&json_error(&why))),
-            Err(DecodeError::Type(why)) => Err(expected.refusal(&claimed, &why)),
+            Err(DecodeError::Type(why)) => Err(refusal(&claimed, &why)),
         }
     }
 
-    /// The body as JSON, and the keys that YAML had twice.
-    fn as_json<'a>(
-        &self,
-        schema_type: &str,
-        body: Body<'a>,
-    ) -> Result<(Cow<'a, [u8]>, Vec<String>), String> {
-        if body.media == Media::Json {
-            let null = body.bytes.trim_ascii() == b"null";
-            return Ok((
-                Cow::Borrowed(if null { b"{}" } else { body.bytes }),
-                Vec::new(),
-            ));
-        }
-        if body.media == Media::Protobuf {
-            let value = self.read_protobuf(body.bytes, Some(schema_type))?;
-            return Ok((Cow::Owned(value.to_string().into_bytes()), Vec::new()));
-        }
-        let text = String::from_utf8_lossy(body.bytes);
-        let (value, problems) = read_yaml(&text)?;
-        let json = match value {
-            Value::Null => b"{}".to_vec(),
-            value => value.to_string().into_bytes(),
-        };
-        Ok((Cow::Owned(json), problems))
-    }
-
-    /// Reads a protobuf body of any kind that is known; of the named type when the kind is not.
-    fn read_protobuf(&self, bytes: &[u8], schema_type: Option<&str>) -> Result<Value, String> {
-        let unknown = protobuf::unknown(bytes)?;
-        let schema = self.schema();
-        let id = schema
-            .object_type(unknown.api_version, unknown.kind)
-            .or_else(|| schema.type_id(schema_type?))
-            .ok_or_else(|| {
-                let version = quote(unknown.api_version);
-                format!(
-                    "no kind {} is registered for version {version}",
-                    quote(unknown.kind)
-                )
-            })?;
-        let mut value = protobuf::object(schema, id, unknown.raw)?;
+    /// Reads DeleteOptions from protobuf, which may say that they are of any group.
+    fn read_protobuf_options(&self, bytes: &[u8]) -> Result<Value, String> {
+        let unknown = Unknown::read(bytes)?;
+        check_options_kind(&Claimed::of(&unknown)).map_err(|status| status.message)?;
+        let id = self.schema().type_id("meta/v1.DeleteOptions");
+        let id = id.ok_or("no type meta/v1.DeleteOptions")?;
+        let mut value = self.schema().read_message(id, unknown.raw)?;
         set_kind(&mut value, unknown.api_version, unknown.kind);
         Ok(value)
     }
@@ -282,7 +270,7 @@ impl Api {
                 value
             }
             Media::Protobuf => self
-                .read_protobuf(bytes, Some("meta/v1.DeleteOptions"))
+                .read_protobuf_options(bytes)
                 .map_err(Status::bad_request)?,
         };
         Ok(options)
@@ -305,6 +293,24 @@ impl Api {
         self.decode_as(&expected, schema_type, body)
             .map(|(decoded, ..)| decoded.value)
     }
+}
+
+/// A body in JSON or YAML as JSON, and the keys that YAML had twice.
+fn as_json(body: Body<'_>) -> Result<(Cow<'_, [u8]>, Vec<String>), String> {
+    if body.media == Media::Json {
+        let null = body.bytes.trim_ascii() == b"null";
+        return Ok((
+            Cow::Borrowed(if null { b"{}" } else { body.bytes }),
+            Vec::new(),
+        ));
+    }
+    let text = String::from_utf8_lossy(body.bytes);
+    let (value, problems) = read_yaml(&text)?;
+    let json = match value {
+        Value::Null => b"{}".to_vec(),
+        value => value.to_string().into_bytes(),
+    };
+    Ok((Cow::Owned(json), problems))
 }
 
 /// One YAML document, and what Go says about the keys that it has twice.
