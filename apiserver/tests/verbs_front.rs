@@ -6,6 +6,8 @@ mod api;
 mod cluster;
 #[path = "support/etcd.rs"]
 mod etcd;
+#[path = "front/wire.rs"]
+mod wire;
 
 use std::time::Duration;
 

@@ -3,8 +3,9 @@
 //! Objects are moved as bytes; the other forms are made from a parsed object, once for an event
 //! that many watchers get.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use ferrule_apimachinery::object::Stored;
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::Page;
 use crate::resources::{self, Column, Row};
+use crate::store::EventKind;
 
 /// The shape in which objects are answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -176,6 +178,10 @@ fn rename_version(value: &mut Value) {
     if value["apiVersion"] == "meta.k8s.io/v1" {
         value["apiVersion"] = "meta.k8s.io/v1beta1".into();
     }
+    // A row by itself.
+    if let Some(object) = value.get_mut("object") {
+        rename_version(object);
+    }
     for item in value
         .get_mut("items")
         .and_then(Value::as_array_mut)
@@ -190,18 +196,13 @@ fn rename_version(value: &mut Value) {
         .into_iter()
         .flatten()
     {
-        if let Some(object) = row.get_mut("object") {
-            rename_version(object);
-        }
+        rename_version(row);
     }
 }
 
 fn table(columns: Option<Value>, meta: &Value, rows: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
     let columns = columns.unwrap_or_else(|| json!([]));
-    let mut out = format!(
-        "{{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{meta},\"columnDefinitions\":{columns},\"rows\":["
-    )
-    .into_bytes();
+    let mut out = head_of_table("meta.k8s.io/v1", &columns, meta);
     for (index, row) in rows.enumerate() {
         if index > 0 {
             out.push(b',');
@@ -214,7 +215,7 @@ fn table(columns: Option<Value>, meta: &Value, rows: impl Iterator<Item = Vec<u8
 
 /// Whether the kind has no columns of its own. Upstream makes the tables of such kinds elsewhere, and
 /// says `null` where nothing is to be listed.
-fn has_plain_table(resource: &Resource) -> bool {
+pub fn has_plain_table(resource: &Resource) -> bool {
     resources::rules_for(resource).columns() == resources::table::NAME_AND_CREATION
 }
 
@@ -249,7 +250,8 @@ fn definitions(columns: &[Column]) -> Value {
     all.into()
 }
 
-fn row(
+/// The row of an object.
+pub fn row(
     resource: &Resource,
     include: Include,
     bytes: &Bytes,
@@ -296,7 +298,8 @@ struct WithMetadata<'a> {
     metadata: &'a RawValue,
 }
 
-fn metadata_of(bytes: &[u8]) -> Result<Vec<u8>, Status> {
+/// The metadata of an object as an object of its own.
+pub fn metadata_of(bytes: &[u8]) -> Result<Vec<u8>, Status> {
     let object: WithMetadata<'_> = serde_json::from_slice(bytes).map_err(Status::internal)?;
     Ok(partial(object.metadata.get()))
 }
@@ -319,18 +322,75 @@ fn version_of(bytes: &[u8]) -> Result<String, Status> {
     Ok(object.metadata.version)
 }
 
+/// What precedes the rows of a resource's Table.
+pub fn table_head(resource: &Resource, api_version: &str, meta: &ListMeta) -> Vec<u8> {
+    head_of_table(api_version, &columns(resource), &meta.to_value())
+}
+
+fn head_of_table(api_version: &str, columns: &Value, meta: &Value) -> Vec<u8> {
+    format!(
+        "{{\"kind\":\"Table\",\"apiVersion\":\"{api_version}\",\"metadata\":{meta},\"columnDefinitions\":{columns},\"rows\":["
+    )
+    .into_bytes()
+}
+
 /// Forms of watch events, kept while many watchers may still ask for the same.
 #[derive(Default)]
 pub struct EventForms(Mutex<Recent>);
 
 #[derive(Default)]
 struct Recent {
-    made: HashMap<(String, i64, Form), Bytes>,
-    order: VecDeque<(String, i64, Form)>,
+    made: HashMap<Key, Made>,
+    order: VecDeque<Key>,
+    bytes: usize,
 }
 
-/// Rows and metadata that are remembered.
+/// The place of an object in memory, which it keeps as long as its form is remembered, and the form.
+type Key = (usize, Shape);
+
+struct Made {
+    bytes: Bytes,
+    _object: Arc<Stored>,
+}
+
+/// What is made of an object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    group: Cow<'static, str>,
+    version: Cow<'static, str>,
+    form: Form,
+    /// The form is of meta.k8s.io/v1beta1.
+    beta: bool,
+    around: Around,
+}
+
+/// What is around an object's form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Around {
+    /// Nothing.
+    Nothing,
+    /// An event as a line of JSON.
+    Line(EventKind),
+    /// An event as a frame of protobuf.
+    Frame(EventKind),
+}
+
+impl Shape {
+    /// A form of objects of the resource.
+    pub fn new(resource: &Resource, form: Form, beta: bool, around: Around) -> Shape {
+        Shape {
+            group: resource.group.clone(),
+            version: resource.version.clone(),
+            form,
+            beta,
+            around,
+        }
+    }
+}
+
+/// Forms that are remembered, and their bytes.
 const REMEMBERED: usize = 512;
+const REMEMBERED_BYTES: usize = 8 << 20;
 
 impl EventForms {
     /// An event's object in a form. The first Table of a watch carries the columns.
@@ -338,16 +398,17 @@ impl EventForms {
         &self,
         resource: &Resource,
         form: Form,
-        stored: &Stored,
+        stored: &Arc<Stored>,
         first: bool,
     ) -> Result<Bytes, Status> {
+        let shape = || Shape::new(resource, form, false, Around::Nothing);
         match form {
             Form::Object => Ok(stored.with_resource_version()),
-            Form::Metadata => self.made(resource, form, stored, || {
+            Form::Metadata => self.shared(stored, shape(), || {
                 metadata_of(&stored.with_resource_version())
             }),
             Form::Table(include) => {
-                let row = self.made(resource, form, stored, || {
+                let row = self.shared(stored, shape(), || {
                     row(
                         resource,
                         include,
@@ -362,36 +423,46 @@ impl EventForms {
         }
     }
 
-    fn made(
+    /// What is made of an object in a shape: made once for those who ask for it at about the same time.
+    pub fn shared(
         &self,
-        resource: &Resource,
-        form: Form,
-        stored: &Stored,
+        stored: &Arc<Stored>,
+        shape: Shape,
         make: impl FnOnce() -> Result<Vec<u8>, Status>,
     ) -> Result<Bytes, Status> {
-        let key = (
-            resource.key(&stored.header.namespace, &stored.header.name),
-            stored.revision,
-            form,
-        );
+        let key = (Arc::as_ptr(stored).addr(), shape);
         let lock = || {
             self.0
                 .lock()
                 .unwrap_or_else(|poisoned| poisoned.into_inner())
         };
-        if let Some(bytes) = lock().made.get(&key) {
-            return Ok(bytes.clone());
+        if let Some(made) = lock().made.get(&key) {
+            return Ok(made.bytes.clone());
         }
         let bytes = Bytes::from(make()?);
-        let mut recent = lock();
-        if recent.made.insert(key.clone(), bytes.clone()).is_none() {
-            recent.order.push_back(key);
+        lock().remember(key, bytes.clone(), stored.clone());
+        Ok(bytes)
+    }
+}
+
+impl Recent {
+    fn remember(&mut self, key: Key, bytes: Bytes, object: Arc<Stored>) {
+        self.bytes += bytes.len();
+        let made = Made {
+            bytes,
+            _object: object,
+        };
+        match self.made.insert(key.clone(), made) {
+            Some(before) => self.bytes -= before.bytes.len(),
+            None => self.order.push_back(key),
         }
-        while recent.order.len() > REMEMBERED {
-            if let Some(oldest) = recent.order.pop_front() {
-                recent.made.remove(&oldest);
+        while self.order.len() > REMEMBERED || self.bytes > REMEMBERED_BYTES {
+            let Some(oldest) = self.order.pop_front() else {
+                break;
+            };
+            if let Some(made) = self.made.remove(&oldest) {
+                self.bytes -= made.bytes.len();
             }
         }
-        Ok(bytes)
     }
 }

@@ -38,10 +38,7 @@ impl WriteOptions {
         field_validation: &str,
     ) -> Result<WriteOptions, Status> {
         let mut problems = check_dry_run(dry_run);
-        if field_manager.chars().count() > 128 {
-            let path = Path::new("fieldManager");
-            problems.push(FieldError::too_long(&path, 128));
-        }
+        problems.extend(check_field_manager(field_manager));
         let validation = match field_validation {
             "" | "Warn" => FieldValidation::Warn,
             "Ignore" => FieldValidation::Ignore,
@@ -62,6 +59,26 @@ impl WriteOptions {
             validation,
         })
     }
+}
+
+fn check_field_manager(name: &str) -> Vec<FieldError> {
+    const LONGEST: usize = 128;
+    let path = || Path::new("fieldManager");
+    let mut problems = Vec::new();
+    if name.len() > LONGEST {
+        problems.push(FieldError::too_long(&path(), LONGEST));
+    }
+    for (at, c) in name.char_indices() {
+        // Of blanks only the plain one can be printed.
+        if c.is_control() || c.is_whitespace() && c != ' ' {
+            let detail = format!(
+                "invalid character U+{:04X} (at position {at})",
+                u32::from(c)
+            );
+            problems.push(FieldError::invalid(&path(), name, detail));
+        }
+    }
+    problems
 }
 
 fn check_dry_run(dry_run: &[&str]) -> Vec<FieldError> {

@@ -98,7 +98,7 @@ impl Api {
             list.resource_version.as_str(),
             list.resource_version_match.as_str(),
         ) {
-            (Some(token), _, _) => ReadAt::Exact(token.revision),
+            (Some(token), _, _) => token.revision().map_or(ReadAt::Latest, ReadAt::Exact),
             (None, "", _) => ReadAt::Latest,
             (None, "0", _) => ReadAt::Any,
             (None, _, "Exact") => ReadAt::Exact(asked),
@@ -107,8 +107,8 @@ impl Api {
             (None, _, _) => ReadAt::AtLeast(asked),
         };
         let snapshot = match self.read_waiting(target, at, call).await {
-            Err(status) if token.is_some() && status.http_code() == 410 => {
-                return Err(continue_expired());
+            Err(status) if status.http_code() == 410 => {
+                return Err(token.map_or(status, |token| token.expired()));
             }
             other => other?,
         };
@@ -116,7 +116,8 @@ impl Api {
         let after = token.as_ref().map(|token| token.start.as_str());
         let revision = token
             .as_ref()
-            .map_or(snapshot.revision, |token| token.revision);
+            .and_then(Token::revision)
+            .unwrap_or(snapshot.revision);
         let everything = selection.labels.is_everything() && selection.fields.is_everything();
         let filter = WatchFilter {
             namespace: None,
@@ -162,12 +163,4 @@ impl Api {
         let read = self.0.store.read(&target.resource, at, deadline).await;
         read.map_err(errors::of_store)
     }
-}
-
-/// 410 for a list that took too long from page to page.
-fn continue_expired() -> Status {
-    Status::expired(
-        "The provided continue parameter is too old to display a consistent list result. You can start a new list \
-         without the continue parameter.",
-    )
 }

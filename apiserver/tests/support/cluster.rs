@@ -89,6 +89,16 @@ impl Cluster {
         identity: Option<(&str, &str)>,
         request: &[u8],
     ) -> (u16, String, String) {
+        let (code, head, body) = self.http_bytes(identity, request).await;
+        (code, head, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// The same with the body as it arrived.
+    pub async fn http_bytes(
+        &self,
+        identity: Option<(&str, &str)>,
+        request: &[u8],
+    ) -> (u16, String, Vec<u8>) {
         let mut tls = ferrule_client::connection::tls(&self.config(identity)).unwrap();
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let connector = tokio_rustls::TlsConnector::from(Arc::new(tls));
@@ -99,14 +109,15 @@ impl Cluster {
         let _ = stream.write_all(request).await;
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let end = answer.windows(4).position(|it| it == b"\r\n\r\n");
+        let body = answer.split_off(end.map_or(answer.len(), |end| end + 4));
+        let head = String::from_utf8_lossy(&answer).into_owned();
         let code = head
             .split(' ')
             .nth(1)
             .and_then(|code| code.parse().ok())
             .unwrap_or(0);
-        (code, head.to_ascii_lowercase(), body.to_owned())
+        (code, head.trim_end().to_ascii_lowercase(), body)
     }
 
     pub async fn get(&self, identity: Option<(&str, &str)>, path: &str) -> (u16, String, String) {

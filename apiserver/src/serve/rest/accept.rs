@@ -1,59 +1,115 @@
-//! Which form and encoding the client wants: the `Accept` header.
+//! Which form and encoding the client wants: the `Accept` header, and what goes with it.
 
 use ferrule_apimachinery::status::{Reason, Status};
+use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, USER_AGENT};
 
-use crate::verbs::{Form, Include};
+use super::query::Query;
+use crate::verbs::Form;
 
 /// How an answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
     Json,
     Yaml,
+    Protobuf,
+}
+
+impl Encoding {
+    /// The media type of an answer in one piece.
+    pub(super) fn media_type(self) -> &'static str {
+        match self {
+            Encoding::Json => "application/json",
+            Encoding::Yaml => "application/yaml",
+            Encoding::Protobuf => "application/vnd.kubernetes.protobuf",
+        }
+    }
+}
+
+/// How an answer goes over the wire, whatever is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wire {
+    pub encoding: Encoding,
+    /// Indented, for people; only JSON can be.
+    pub pretty: bool,
+    /// The client takes gzip.
+    pub gzip: bool,
+}
+
+impl Wire {
+    /// Plain JSON.
+    pub(super) const JSON: Wire = Wire {
+        encoding: Encoding::Json,
+        pretty: false,
+        gzip: false,
+    };
 }
 
 /// One alternative of an `Accept` header.
+#[derive(Default)]
 struct Wanted<'a> {
     media: &'a str,
     kind: &'a str,
     group: &'a str,
     version: &'a str,
+    stream: &'a str,
+    server_version: &'a str,
+    pretty: bool,
+    /// Another form than the object itself is asked for.
+    converted: bool,
+}
+
+impl<'a> Wanted<'a> {
+    fn parse(alternative: &'a str) -> (Wanted<'a>, f32) {
+        let mut parts = alternative.split(';').map(str::trim);
+        let mut wanted = Wanted {
+            media: parts.next().unwrap_or_default(),
+            ..Wanted::default()
+        };
+        let mut quality = 1.0;
+        for part in parts {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            match name {
+                "as" => wanted.kind = value,
+                "g" => wanted.group = value,
+                "v" => wanted.version = value,
+                "stream" => wanted.stream = value,
+                "sv" => wanted.server_version = value,
+                "pretty" => wanted.pretty = value == "1",
+                "q" => quality = value.parse().unwrap_or(1.0),
+                _ => {}
+            }
+            wanted.converted |= matches!(name, "as" | "g" | "v");
+        }
+        (wanted, quality)
+    }
+
+    /// How it is written, where this server writes so.
+    fn encoding(&self) -> Option<Encoding> {
+        let encoding = match self.media {
+            "" | "*/*" | "application/*" | "application/json" => Encoding::Json,
+            "application/yaml" => Encoding::Yaml,
+            "application/vnd.kubernetes.protobuf" => Encoding::Protobuf,
+            _ => return None,
+        };
+        let streams = self.stream == "watch" && encoding != Encoding::Yaml;
+        let known = matches!(self.server_version, "" | "v1");
+        (known && (self.stream.is_empty() || streams)).then_some(encoding)
+    }
+
+    /// How many parts of the media type are left open.
+    fn openness(&self) -> usize {
+        self.media.matches('*').count()
+    }
 }
 
 fn alternatives(header: &str) -> Vec<Wanted<'_>> {
-    let mut all: Vec<(Wanted<'_>, f32)> = header
-        .split(',')
-        .map(|alternative| {
-            let mut parts = alternative.split(';').map(str::trim);
-            let mut wanted = Wanted {
-                media: parts.next().unwrap_or_default(),
-                kind: "",
-                group: "",
-                version: "",
-            };
-            let mut quality = 1.0;
-            for part in parts {
-                match part.split_once('=') {
-                    Some(("as", value)) => wanted.kind = value,
-                    Some(("g", value)) => wanted.group = value,
-                    Some(("v", value)) => wanted.version = value,
-                    Some(("q", value)) => quality = value.parse().unwrap_or(1.0),
-                    _ => {}
-                }
-            }
-            (wanted, quality)
-        })
-        .collect();
+    let mut all: Vec<(Wanted<'_>, f32)> = header.split(',').map(Wanted::parse).collect();
     // A stable sort: what comes first is preferred among equals.
-    all.sort_by(|(_, left), (_, right)| right.total_cmp(left));
+    all.sort_by(|(left, quality), (right, other)| {
+        let quality = other.total_cmp(quality);
+        quality.then(left.openness().cmp(&right.openness()))
+    });
     all.into_iter().map(|(wanted, _)| wanted).collect()
-}
-
-fn encoding(media: &str) -> Option<Encoding> {
-    match media {
-        "" | "*/*" | "application/*" | "application/json" => Some(Encoding::Json),
-        "application/yaml" => Some(Encoding::Yaml),
-        _ => None,
-    }
 }
 
 const REPRESENTATIONS: &str =
@@ -61,31 +117,62 @@ const REPRESENTATIONS: &str =
 const STREAMS: &str =
     "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
 
-/// The encoding and form of an answer, and the version of its form where that is not v1.
+/// How an answer is written and its form, and the version of its form where that is not v1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Negotiated {
-    pub encoding: Encoding,
+    pub wire: Wire,
     pub form: Form,
     /// The form is of meta.k8s.io/v1beta1.
     pub beta: bool,
 }
 
+/// A text header; `""` when absent.
+pub(super) fn text(headers: &HeaderMap, name: http::HeaderName) -> &str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
+/// Whether people read the answer: the query says so, or the client is one of theirs.
+fn pretty(headers: &HeaderMap, query: &Query) -> bool {
+    match query.text("pretty") {
+        "" => {
+            let agent = text(headers, USER_AGENT);
+            ["curl", "Wget", "Mozilla/5.0"]
+                .iter()
+                .any(|known| agent.starts_with(known))
+        }
+        given => matches!(given, "1" | "t" | "T" | "TRUE" | "true" | "True"),
+    }
+}
+
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    text(headers, ACCEPT_ENCODING)
+        .split(',')
+        .any(|token| token.trim() == "gzip")
+}
+
 /// What the client gets. `list` is the kind of list, or the path names one object of the kind.
 pub(super) fn negotiate(
-    header: &str,
-    include: impl FnOnce() -> Result<Include, Status>,
+    headers: &HeaderMap,
+    query: &Query,
     kind: &str,
     list: bool,
 ) -> Result<Negotiated, Status> {
     let mut transformed = false;
-    for wanted in alternatives(header) {
-        let Some(encoding) = encoding(wanted.media) else {
+    for wanted in alternatives(text(headers, ACCEPT)) {
+        let Some(encoding) = wanted.encoding() else {
             continue;
         };
         let meta = wanted.group == "meta.k8s.io" && matches!(wanted.version, "v1" | "v1beta1");
         let answer = |form| {
             Ok(Negotiated {
-                encoding,
+                wire: Wire {
+                    encoding,
+                    pretty: wanted.pretty || pretty(headers, query),
+                    gzip: takes_gzip(headers),
+                },
                 form,
                 beta: wanted.version == "v1beta1",
             })
@@ -98,9 +185,10 @@ pub(super) fn negotiate(
             Err(Status::failure(406, Reason::NotAcceptable, message))
         };
         match (wanted.kind, list) {
-            ("", _) => return answer(Form::Object),
-            ("Table", _) if meta => {
-                return answer(Form::Table(include()?));
+            _ if !wanted.converted => return answer(Form::Object),
+            // There is no message for a Table.
+            ("Table", _) if meta && encoding != Encoding::Protobuf => {
+                return answer(Form::Table(query.include()?));
             }
             ("PartialObjectMetadata", false) | ("PartialObjectMetadataList", true) if meta => {
                 return answer(Form::Metadata);
@@ -131,7 +219,7 @@ pub(super) fn aggregated_discovery(header: &str) -> bool {
     alternatives(header)
         .iter()
         .find(|wanted| {
-            encoding(wanted.media).is_some()
+            matches!(wanted.encoding(), Some(Encoding::Json | Encoding::Yaml))
                 && (wanted.kind.is_empty()
                     || (wanted.group == "apidiscovery.k8s.io" && wanted.version == "v2"))
         })
@@ -145,33 +233,81 @@ pub(super) fn no_stream() -> Status {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
+    use crate::verbs::Include;
 
     #[test]
     fn the_best_alternative_that_is_known_wins() {
         let table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
-        let found = |header| {
-            let wanted = negotiate(header, || Ok(Include::Metadata), "Pod", false).ok()?;
-            Some((wanted.encoding, wanted.form))
+        let negotiated = |header: &'static str| {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(header))]);
+            negotiate(&headers, &Query::default(), "Pod", false)
         };
-        assert_eq!(
-            found(table),
-            Some((Encoding::Json, Form::Table(Include::Metadata)))
-        );
-        assert_eq!(found(""), Some((Encoding::Json, Form::Object)));
-        assert_eq!(
-            found("text/html;q=0.9,application/json;q=0.5"),
-            Some((Encoding::Json, Form::Object))
-        );
-        assert_eq!(
-            found("application/json;q=0.5,application/yaml"),
-            Some((Encoding::Yaml, Form::Object))
-        );
-        assert_eq!(
-            found("application/json;as=Table;v=v9;g=meta.k8s.io,application/json"),
-            Some((Encoding::Json, Form::Object))
-        );
-        assert_eq!(found("text/plain"), None);
+        let found = |header| {
+            let wanted = negotiated(header).ok()?;
+            Some((wanted.wire.encoding, wanted.form))
+        };
+        use Encoding::{Json, Protobuf, Yaml};
+        for (header, expected) in [
+            (table, Some((Json, Form::Table(Include::Metadata)))),
+            ("", Some((Json, Form::Object))),
+            (
+                "text/html;q=0.9,application/json;q=0.5",
+                Some((Json, Form::Object)),
+            ),
+            (
+                "application/json;q=0.5,application/yaml",
+                Some((Yaml, Form::Object)),
+            ),
+            ("*/*,application/yaml", Some((Yaml, Form::Object))),
+            (
+                "application/json;as=Table;v=v9;g=meta.k8s.io,application/json",
+                Some((Json, Form::Object)),
+            ),
+            (
+                "application/vnd.kubernetes.protobuf,application/json",
+                Some((Protobuf, Form::Object)),
+            ),
+            (
+                "application/vnd.kubernetes.protobuf;stream=watch",
+                Some((Protobuf, Form::Object)),
+            ),
+            ("application/yaml;stream=watch", None),
+            ("application/json;stream=other", None),
+            (
+                "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+                Some((Protobuf, Form::Metadata)),
+            ),
+            (
+                "application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1,application/json",
+                Some((Json, Form::Object)),
+            ),
+            (
+                "application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1",
+                None,
+            ),
+            ("application/json;v=v1", None),
+            ("text/plain", None),
+        ] {
+            assert_eq!(found(header), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn people_get_answers_that_are_indented() {
+        for (agent, parameter, expected) in [
+            ("curl/8.0", "", true),
+            ("kubectl/v1.36", "", false),
+            ("kubectl/v1.36", "true", true),
+            ("curl/8.0", "0", false),
+            ("curl/8.0", "what", false),
+        ] {
+            let headers = HeaderMap::from_iter([(USER_AGENT, HeaderValue::from_static(agent))]);
+            let query = Query(vec![("pretty".to_owned(), parameter.to_owned())]);
+            assert_eq!(pretty(&headers, &query), expected, "{agent} {parameter}");
+        }
     }
 
     #[test]

@@ -1,23 +1,90 @@
 //! Answers of the REST front.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use ferrule_apimachinery::Schema;
 use ferrule_apimachinery::status::Status;
-use http::header::{CONTENT_TYPE, RETRY_AFTER, WARNING};
+use futures::StreamExt;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY, WARNING};
 use http::{HeaderValue, StatusCode};
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::accept::Encoding;
+use super::accept::{Encoding, Wire};
+use super::{gzip, pretty};
 
-/// JSON, or the same in YAML.
-pub(super) fn json(code: u16, encoding: Encoding, pretty: bool, bytes: Bytes) -> Response {
-    let (kind, bytes) = match encoding {
-        Encoding::Json if !pretty => ("application/json", bytes),
-        Encoding::Json => ("application/json", prettied(bytes)),
-        Encoding::Yaml => ("application/yaml", yaml(bytes)),
+/// An object, given as JSON, as the client wants it.
+pub(super) fn object(code: u16, wire: Wire, json: Bytes) -> Response {
+    let bytes = match wire.encoding {
+        Encoding::Json if wire.pretty => pretty::indented(&json).into(),
+        Encoding::Json => json,
+        Encoding::Yaml => yaml(json),
+        Encoding::Protobuf => match Schema::builtin().write_object(&json) {
+            Ok(bytes) => bytes.into(),
+            Err(error) => {
+                let status = Status::failure(
+                    406,
+                    ferrule_apimachinery::Reason::NotAcceptable,
+                    format!("the object cannot be encoded to a protobuf message: {error}"),
+                );
+                return self::status(&status, Wire::JSON);
+            }
+        },
     };
+    let kind = wire.encoding.media_type();
+    if wire.gzip && bytes.len() > gzip::THRESHOLD {
+        let mut response = with_type(code, kind, Body::from(gzip::whole(&bytes)));
+        say_gzip(&mut response);
+        return response;
+    }
     with_type(code, kind, Body::from(bytes))
+}
+
+/// What an answer in pieces is made of.
+pub(super) trait Pieces: Iterator<Item = Result<Bytes, Status>> + Send + 'static {}
+
+impl<P: Iterator<Item = Result<Bytes, Status>> + Send + 'static> Pieces for P {}
+
+/// An answer whose pieces are made when the client has taken those before, in bounded memory; in
+/// one piece when there is only one. Its place among the requests in flight is kept until its end.
+pub(super) fn pieces(
+    wire: Wire,
+    mut pieces: impl Pieces,
+    place: OwnedSemaphorePermit,
+    patience: Duration,
+) -> Result<Response, Status> {
+    let kind = wire.encoding.media_type();
+    let first = pieces.next().unwrap_or_else(|| Ok(Bytes::new()))?;
+    let Some(second) = pieces.next() else {
+        return Ok(with_type(200, kind, Body::from(first)));
+    };
+    let all = [Ok(first), second].into_iter().chain(pieces);
+    let until = tokio::time::Instant::now() + patience;
+    let stream = |pieces: Box<dyn Pieces>| {
+        let timed = futures::stream::iter(pieces).map(move |piece| {
+            let _place = &place;
+            if tokio::time::Instant::now() > until {
+                return Err(Status::timeout("the answer was not taken in time", 0));
+            }
+            piece
+        });
+        Body::from_stream(timed)
+    };
+    if !wire.gzip {
+        return Ok(with_type(200, kind, stream(Box::new(all))));
+    }
+    let mut response = with_type(200, kind, stream(Box::new(gzip::Compressed::new(all))));
+    say_gzip(&mut response);
+    Ok(response)
+}
+
+fn say_gzip(response: &mut Response) {
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
 }
 
 /// Any body of a type.
@@ -35,12 +102,12 @@ pub(super) fn with_type(code: u16, kind: &'static str, body: Body) -> Response {
 pub(super) fn value(code: u16, value: &Value) -> Response {
     let mut bytes = value.to_string().into_bytes();
     bytes.push(b'\n');
-    json(code, Encoding::Json, false, bytes.into())
+    object(code, Wire::JSON, bytes.into())
 }
 
 /// A failure.
-pub(super) fn status(status: &Status, encoding: Encoding) -> Response {
-    let mut response = json(status.http_code(), encoding, false, status.to_json().into());
+pub(super) fn status(status: &Status, wire: Wire) -> Response {
+    let mut response = object(status.http_code(), wire, status.to_json().into());
     let seconds = status
         .details
         .as_ref()
@@ -77,16 +144,6 @@ pub(super) fn warn(response: &mut Response, warnings: &[String]) {
         if let Ok(value) = HeaderValue::from_bytes(text.as_bytes()) {
             response.headers_mut().append(WARNING, value);
         }
-    }
-}
-
-fn prettied(bytes: Bytes) -> Bytes {
-    let Ok(value) = serde_json::from_slice::<Value>(&bytes) else {
-        return bytes;
-    };
-    match serde_json::to_string_pretty(&value) {
-        Ok(text) => Bytes::from(text + "\n"),
-        Err(_) => bytes,
     }
 }
 

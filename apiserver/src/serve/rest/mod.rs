@@ -3,10 +3,14 @@
 mod accept;
 mod answer;
 mod discovery;
+mod gzip;
 mod list;
 mod path;
+mod pretty;
 mod query;
 mod request;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::sync::Arc;
@@ -20,7 +24,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::Front;
-use accept::Encoding;
+use accept::Wire;
 use path::Route;
 
 /// What `/version` answers.
@@ -61,7 +65,7 @@ pub(crate) fn routes(front: Arc<Front>) -> Router {
 
 async fn handle(front: Arc<Front>, request: Request) -> Response {
     let Some(identity) = request.extensions().get::<Identity>().cloned() else {
-        return answer::status(&Status::unauthorized(), Encoding::Json);
+        return answer::status(&Status::unauthorized(), Wire::JSON);
     };
     let path = decoded(request.uri().path());
     let scheme = front.api.scheme();
@@ -72,7 +76,7 @@ async fn handle(front: Arc<Front>, request: Request) -> Response {
     let aggregated = accept::aggregated_discovery(accept.unwrap_or_default());
     let found = match path::route(scheme, &path) {
         Route::NotFound => return answer::not_found(),
-        Route::NoResource => return answer::status(&Status::no_such_resource(), Encoding::Json),
+        Route::NoResource => return answer::status(&Status::no_such_resource(), Wire::JSON),
         Route::Resource(place) => return request::serve(front, identity, place, request).await,
         // Upstream answers discovery to every method.
         Route::CoreVersions | Route::Groups if aggregated => {
@@ -112,7 +116,7 @@ async fn handle(front: Arc<Front>, request: Request) -> Response {
             response
         }
         Some(value) => answer::value(200, &value),
-        None => answer::status(&Status::no_such_resource(), Encoding::Json),
+        None => answer::status(&Status::no_such_resource(), Wire::JSON),
     }
 }
 

@@ -1,7 +1,11 @@
 //! The query parameters of a request.
 
+use std::time::Duration;
+
+use ferrule_apimachinery::duration;
 use ferrule_apimachinery::status::Status;
 
+use crate::serve::REQUEST_TIMEOUT;
 use crate::verbs::{Include, ListOptions, WriteOptions};
 
 /// Names and values, decoded, in the order given.
@@ -96,6 +100,24 @@ impl Query {
             options["dryRun"] = dry_run.into();
         }
         Ok(options)
+    }
+
+    /// How long the request may take: what the client says, if that is less than the server's limit.
+    pub fn timeout(&self) -> Result<Duration, Status> {
+        let given = self.text("timeout");
+        if given.is_empty() {
+            return Ok(REQUEST_TIMEOUT);
+        }
+        let given = duration::parse_signed(given).map_err(|why| {
+            Status::bad_request(format!(
+                "invalid timeout specified in the request URL - {why}"
+            ))
+        })?;
+        let given = Duration::try_from(given).unwrap_or_default();
+        Ok(match given {
+            Duration::ZERO => REQUEST_TIMEOUT,
+            given => given.min(REQUEST_TIMEOUT),
+        })
     }
 
     /// What the rows of a Table carry.

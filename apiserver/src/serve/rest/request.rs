@@ -11,12 +11,14 @@ use ferrule_apimachinery::status::Status;
 use ferrule_component_base::identity::Identity;
 use ferrule_proto::v1;
 use futures::TryStreamExt;
+use http::HeaderValue;
 use http::Method;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::accept::{self, Encoding, Negotiated};
+use super::accept::{self, Encoding, Negotiated, Wire, text};
 use super::path::Place;
 use super::query::Query;
 use super::{answer, list, watch};
@@ -24,7 +26,7 @@ use crate::serve::bodies::{BODY_TIMEOUT, Turn};
 use crate::serve::{BODY_LIMIT, Front, REQUEST_TIMEOUT, check_size};
 use crate::verbs::connect::{Parameters, of_kubelet};
 use crate::verbs::{
-    Answer, Api, Body, Call, DeleteOptions, Epoch, Form, Media, PatchBody, Target, forms,
+    Answer, Api, Body, Call, DeleteOptions, Epoch, Form, Media, Page, PatchBody, Target, forms,
 };
 
 /// What a method means at a place; `None` where it means nothing.
@@ -53,14 +55,6 @@ fn verb(method: &Method, place: &Place, query: &Query) -> Option<&'static str> {
     can.then_some(verb)
 }
 
-/// A text header; `""` when absent.
-fn text(headers: &HeaderMap, name: http::HeaderName) -> &str {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
-}
-
 /// Serves a request for a resource.
 pub(super) async fn serve(
     front: Arc<Front>,
@@ -71,21 +65,22 @@ pub(super) async fn serve(
     let began = Instant::now();
     let query = Query::parse(request.uri());
     let wanted = accept::negotiate(
-        text(request.headers(), ACCEPT),
-        || query.include(),
+        request.headers(),
+        &query,
         &place.resource.kind,
         place.name.is_empty() && *request.method() != Method::POST && !query.flag("watch"),
     );
-    let encoding = wanted
-        .as_ref()
-        .map_or(Encoding::Json, |wanted| wanted.encoding);
+    let wire = wanted.as_ref().map_or(Wire::JSON, |wanted| wanted.wire);
     let Some(verb) = verb(request.method(), &place, &query) else {
-        return answer::status(&Status::method_not_allowed(), encoding);
+        return answer::status(&Status::method_not_allowed(), wire);
     };
-    let mut call = Call::new(
-        Some(identity),
-        tokio::time::Instant::now() + REQUEST_TIMEOUT,
-    );
+    let timeout = match query.timeout() {
+        Ok(timeout) => timeout,
+        Err(status) if verb != "watch" => return answer::status(&status, wire),
+        Err(_) => REQUEST_TIMEOUT,
+    };
+    let deadline = tokio::time::Instant::now() + timeout;
+    let mut call = Call::new(Some(identity), deadline);
     let resource = place.resource.clone();
     let subresource = place.subresource.clone();
     let head = request.method() == Method::HEAD;
@@ -104,7 +99,6 @@ pub(super) async fn serve(
         };
         asked.run(verb, place, request).await
     };
-    let deadline = tokio::time::Instant::now() + REQUEST_TIMEOUT;
     let result = match tokio::time::timeout_at(deadline, result).await {
         Ok(result) => result,
         Err(_) => Err(Status::timeout(
@@ -112,7 +106,7 @@ pub(super) async fn serve(
             0,
         )),
     };
-    let mut response = result.unwrap_or_else(|status| answer::status(&status, encoding));
+    let mut response = result.unwrap_or_else(|status| answer::status(&status, wire));
     answer::warn(&mut response, &call.take_warnings());
     front.metrics.answered(
         verb,
@@ -121,6 +115,8 @@ pub(super) async fn serve(
         response.status().as_u16(),
         began,
     );
+    let no_cache = HeaderValue::from_static("no-cache, private");
+    response.headers_mut().insert(CACHE_CONTROL, no_cache);
     if head {
         *response.body_mut() = HttpBody::empty();
     }
@@ -156,7 +152,7 @@ impl Asked<'_> {
         if verb == "get" && target.subresource == "log" {
             return self.log(&target).await;
         }
-        let _place = front.in_flight.enter(verb)?;
+        let place = front.in_flight.enter(verb)?;
         let (parts, body) = request.into_parts();
         let api = &front.api;
         let answer = match verb {
@@ -203,8 +199,7 @@ impl Asked<'_> {
                 let page = api
                     .delete_collection(call, &target, &options, &self.query.list()?)
                     .await?;
-                let bytes = list::render(&target.resource, self.wanted.form, &page)?;
-                return Ok(self.answer(200, bytes));
+                return self.page(&target, page, place);
             }
             _ => return Err(Status::method_not_allowed()),
         };
@@ -217,7 +212,17 @@ impl Asked<'_> {
         } else {
             bytes
         };
-        answer::json(code, self.wanted.encoding, self.query.flag("pretty"), bytes)
+        answer::object(code, self.wanted.wire, bytes)
+    }
+
+    fn page(
+        &self,
+        target: &Target,
+        page: Page,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Response, Status> {
+        let pieces = list::render(target.resource.clone(), self.wanted, page)?;
+        answer::pieces(self.wanted.wire, pieces, place, REQUEST_TIMEOUT)
     }
 
     fn object(&self, verb: &str, target: &Target, answer: Answer) -> Result<Response, Status> {
@@ -253,10 +258,15 @@ impl Asked<'_> {
             .api
             .authorize_selected(call, verb, &target, &options)?;
         if verb == "watch" {
-            if self.wanted.encoding == Encoding::Yaml {
+            if self.wanted.wire.encoding == Encoding::Yaml {
                 return Err(accept::no_stream());
             }
-            let watch = front.api.watch(call, &target, &options).await?;
+            let watch = match front.api.watch(call, &target, &options).await {
+                Err(status) if status.is_expired() => {
+                    return Ok(watch::refused(self.wanted, &status));
+                }
+                other => other?,
+            };
             front
                 .metrics
                 .answered("watch", &target.resource, "", 200, Instant::now());
@@ -264,14 +274,13 @@ impl Asked<'_> {
                 front.clone(),
                 watch,
                 target,
-                self.wanted.form,
+                self.wanted,
                 &options,
             ));
         }
-        let _place = front.in_flight.enter(verb)?;
+        let place = front.in_flight.enter(verb)?;
         let page = front.api.list(call, &target, &options).await?;
-        let bytes = list::render(&target.resource, self.wanted.form, &page)?;
-        Ok(self.answer(200, bytes))
+        self.page(&target, page, place)
     }
 
     async fn log(&self, target: &Target) -> Result<Response, Status> {

@@ -1,10 +1,12 @@
-//! A watch as a stream of JSON lines.
+//! A watch as a stream of events: lines of JSON, or frames of protobuf.
 
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use ferrule_apimachinery::protobuf;
+use ferrule_apimachinery::schema::Schema;
 use ferrule_apimachinery::status::Status;
 use futures::StreamExt;
 use rand::Rng;
@@ -13,13 +15,18 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::time::Instant;
 
+use super::accept::{Encoding, Negotiated};
 use super::answer;
 use crate::serve::Front;
-use crate::store::{EventKind, WatchBatch};
+use crate::store::{Event, EventKind, WatchBatch};
+use crate::verbs::forms::{self, Around, Shape};
 use crate::verbs::{Form, ListOptions, Target, Watch};
 
 /// How often a bookmark tells the revision when nothing happens.
 const BOOKMARK_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The last bookmark comes so long before the end, for a client that will go on from there.
+const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 
 /// How long a watch goes on that does not say so itself: this, and up to as much again.
 const MIN_TIMEOUT: Duration = Duration::from_secs(1800);
@@ -28,11 +35,14 @@ struct Stream {
     front: Arc<Front>,
     watch: Watch,
     target: Target,
-    form: Form,
-    bookmarks: bool,
+    wanted: Negotiated,
+    /// The end of the first state is marked by a bookmark.
     mark_initial_end: bool,
     first: bool,
-    bookmarked: Instant,
+    /// When the next bookmark is due, if one is.
+    bookmark_due: Option<Instant>,
+    /// Everything up to here has been sent; 0 before the first state is complete.
+    revision: i64,
     ends: Instant,
     over: bool,
 }
@@ -42,7 +52,7 @@ pub(super) fn serve(
     front: Arc<Front>,
     watch: Watch,
     target: Target,
-    form: Form,
+    wanted: Negotiated,
     options: &ListOptions,
 ) -> Response {
     let now = Instant::now();
@@ -50,40 +60,68 @@ pub(super) fn serve(
         .timeout_seconds
         .and_then(|seconds| u64::try_from(seconds).ok())
     {
-        Some(seconds) if seconds > 0 => Duration::from_secs(seconds),
+        Some(seconds) if seconds > 0 => Duration::from_secs(seconds).min(2 * MIN_TIMEOUT),
         _ => MIN_TIMEOUT + MIN_TIMEOUT.mul_f64(rand::rng().random()),
     };
+    let ends = now + timeout;
     let stream = Stream {
         front,
         watch,
         target,
-        form,
-        bookmarks: options.allow_bookmarks,
-        mark_initial_end: options.send_initial_events == Some(true),
+        wanted,
+        mark_initial_end: options.send_initial_events == Some(true) && options.allow_bookmarks,
         first: true,
-        bookmarked: now,
-        ends: now + timeout,
+        bookmark_due: options
+            .allow_bookmarks
+            .then(|| next_bookmark(now, ends))
+            .flatten(),
+        revision: 0,
+        ends,
         over: false,
     };
     let chunks = futures::stream::unfold(stream, async |mut stream| {
         let chunk = stream.next().await?;
         Some((Ok::<Bytes, Infallible>(chunk), stream))
     });
-    answer::with_type(200, "application/json", Body::from_stream(chunks.fuse()))
+    answer::with_type(200, media_type(wanted), Body::from_stream(chunks.fuse()))
+}
+
+/// Answers with nothing but why there is no watch: a client whose revision is too old reads of it in
+/// the stream, as of one that becomes too old later.
+pub(super) fn refused(wanted: Negotiated, status: &Status) -> Response {
+    let event = framed(wanted, "ERROR", &status.to_json()).unwrap_or_default();
+    answer::with_type(200, media_type(wanted), Body::from(event))
+}
+
+fn media_type(wanted: Negotiated) -> &'static str {
+    match wanted.wire.encoding {
+        Encoding::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
+        Encoding::Json | Encoding::Yaml => "application/json",
+    }
+}
+
+/// When the bookmark after `now` is due: after a while, and once shortly before the end.
+fn next_bookmark(now: Instant, ends: Instant) -> Option<Instant> {
+    let last = ends.checked_sub(LAST_BOOKMARK).filter(|last| *last > now);
+    Some(last?.min(now + BOOKMARK_INTERVAL))
 }
 
 impl Stream {
-    /// The next lines; none when the watch is over.
+    /// The next events; none when the watch is over.
     async fn next(&mut self) -> Option<Bytes> {
         while !self.over {
-            let batch = match tokio::time::timeout_at(self.ends, self.watch.next()).await {
-                Err(_) => return None,
-                Ok(Ok(batch)) => batch,
+            let until = self
+                .bookmark_due
+                .map_or(self.ends, |due| due.min(self.ends));
+            let sent = match tokio::time::timeout_at(until, self.watch.next()).await {
+                Err(_) if Instant::now() >= self.ends => return None,
+                Err(_) => self.timely_bookmark(),
+                Ok(Ok(batch)) => self.events(&batch),
                 Ok(Err(status)) => return Some(self.end(&status)),
             };
-            match self.lines(&batch) {
-                Ok(lines) if lines.is_empty() => {}
-                Ok(lines) => return Some(lines.into()),
+            match sent {
+                Ok(bytes) if bytes.is_empty() => {}
+                Ok(bytes) => return Some(bytes),
                 Err(status) => return Some(self.end(&status)),
             }
         }
@@ -92,51 +130,102 @@ impl Stream {
 
     fn end(&mut self, status: &Status) -> Bytes {
         self.over = true;
-        line("ERROR", &status.to_json()).into()
+        framed(self.wanted, "ERROR", &status.to_json())
+            .unwrap_or_default()
+            .into()
     }
 
-    fn lines(&mut self, batch: &WatchBatch) -> Result<Vec<u8>, Status> {
-        let mut lines = Vec::new();
+    fn events(&mut self, batch: &WatchBatch) -> Result<Bytes, Status> {
+        self.revision = batch.revision.max(self.revision);
+        let ended = batch.initial_end && self.mark_initial_end && batch.revision > 0;
+        if let ([event], false) = (&batch.events[..], ended) {
+            return self.event(event, true);
+        }
+        let mut all = Vec::new();
         for event in &batch.events {
+            // What a watch begins with is seldom what another one is sent right now.
+            all.extend_from_slice(&self.event(event, false)?);
+        }
+        if ended {
+            all.extend(self.bookmark(true)?);
+        }
+        Ok(all.into())
+    }
+
+    /// An event; the same bytes for all who get it, where they are to be `shared`.
+    fn event(&mut self, event: &Event, shared: bool) -> Result<Bytes, Status> {
+        let first = std::mem::take(&mut self.first);
+        let Negotiated { wire, form, beta } = self.wanted;
+        let around = match wire.encoding {
+            Encoding::Protobuf => Around::Frame(event.kind),
+            Encoding::Json | Encoding::Yaml => Around::Line(event.kind),
+        };
+        // The first Table is like no other: it carries the columns.
+        let shared = shared && !(first && matches!(form, Form::Table(_)));
+        let make = || {
+            let forms = self.front.api.event_forms();
+            let object = forms.event(&self.target.resource, form, &event.object, first)?;
             let kind = match event.kind {
                 EventKind::Added => "ADDED",
                 EventKind::Modified => "MODIFIED",
                 EventKind::Deleted => "DELETED",
             };
-            let first = std::mem::take(&mut self.first);
-            let forms = self.front.api.event_forms();
-            let object = forms.event(&self.target.resource, self.form, &event.object, first)?;
-            lines.extend(line(kind, &object));
-        }
-        if self.bookmarks && batch.revision > 0 {
-            let initial_end = batch.initial_end && self.mark_initial_end;
-            if initial_end || self.bookmarked.elapsed() >= BOOKMARK_INTERVAL {
-                self.bookmarked = Instant::now();
-                let bookmark = self.bookmark(batch.revision, initial_end).to_string();
-                lines.extend(line("BOOKMARK", bookmark.as_bytes()));
+            if beta {
+                return framed(self.wanted, kind, &forms::as_beta(&object));
             }
+            framed(self.wanted, kind, &object)
+        };
+        if !shared {
+            return make().map(Bytes::from);
         }
-        Ok(lines)
+        let shape = Shape::new(&self.target.resource, form, beta, around);
+        let forms = self.front.api.event_forms();
+        forms.shared(&event.object, shape, make)
     }
 
-    fn bookmark(&self, revision: i64, initial_end: bool) -> Value {
+    fn timely_bookmark(&mut self) -> Result<Bytes, Status> {
+        self.bookmark_due = next_bookmark(Instant::now(), self.ends);
+        if self.revision == 0 {
+            return Ok(Bytes::new());
+        }
+        self.bookmark(false).map(Bytes::from)
+    }
+
+    fn bookmark(&self, initial_end: bool) -> Result<Vec<u8>, Status> {
         let resource = &self.target.resource;
-        let (api_version, kind) = match self.form {
-            Form::Object => (resource.api_version(), resource.kind.as_ref()),
-            Form::Metadata => ("meta.k8s.io/v1".to_owned(), "PartialObjectMetadata"),
-            Form::Table(_) => ("meta.k8s.io/v1".to_owned(), "Table"),
+        let meta = || match self.wanted.beta {
+            true => "meta.k8s.io/v1beta1".to_owned(),
+            false => "meta.k8s.io/v1".to_owned(),
         };
-        let mut metadata = json!({"resourceVersion": revision.to_string()});
+        let (api_version, kind) = match self.wanted.form {
+            Form::Object => (resource.api_version(), resource.kind.as_ref()),
+            Form::Metadata => (meta(), "PartialObjectMetadata"),
+            Form::Table(_) => (meta(), "Table"),
+        };
+        let mut metadata = json!({"resourceVersion": self.revision.to_string()});
         if initial_end {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
-        let mut object = json!({"kind": kind, "apiVersion": api_version, "metadata": metadata});
-        if matches!(self.form, Form::Table(_)) {
+        let mut object: Value =
+            json!({"kind": kind, "apiVersion": api_version, "metadata": metadata});
+        if matches!(self.wanted.form, Form::Table(_)) {
             object["columnDefinitions"] = json!([]);
             object["rows"] = json!([]);
         }
-        object
+        framed(self.wanted, "BOOKMARK", object.to_string().as_bytes())
     }
+}
+
+/// An event of a kind, with its object given as JSON.
+fn framed(wanted: Negotiated, kind: &str, object: &[u8]) -> Result<Vec<u8>, Status> {
+    if wanted.wire.encoding != Encoding::Protobuf {
+        return Ok(line(kind, object));
+    }
+    let object = Schema::builtin().write_object(object);
+    Ok(protobuf::watch_frame(
+        kind,
+        &object.map_err(Status::internal)?,
+    ))
 }
 
 fn line(kind: &str, object: &[u8]) -> Vec<u8> {
@@ -147,4 +236,27 @@ fn line(kind: &str, object: &[u8]) -> Vec<u8> {
     line.extend_from_slice(object);
     line.extend_from_slice(b"}\n");
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bookmarks_come_now_and_then_and_before_the_end() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        for (now, ends, due) in [
+            (0, 600, Some(30)),
+            (590, 600, Some(598)),
+            (598, 600, None),
+            (0, 1, None),
+        ] {
+            assert_eq!(
+                next_bookmark(after(now), after(ends)),
+                due.map(after),
+                "{now} of {ends}"
+            );
+        }
+    }
 }
