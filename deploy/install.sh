@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, with apt. Does nothing on a machine that has it all.
+# `deploy/install.sh PROGRAM...` also installs these, each from the package of its name.
 . "$(dirname "$0")/settings.sh"
 
 missing=()
@@ -15,6 +16,7 @@ need cc gcc
 need curl curl
 need docker docker.io
 if ! docker compose version >/dev/null 2>&1; then need docker-compose docker-compose; fi
+for program in "$@"; do need "$program" "$program"; done
 [ -e /usr/include/google/protobuf/descriptor.proto ] || missing+=(libprotobuf-dev)
 
 if [ ${#missing[@]} -gt 0 ]; then
@@ -29,10 +31,12 @@ if [ ${#missing[@]} -gt 0 ]; then
     die "apt-get could not install ${missing[*]}; its output is in $log"
   fi
   rm -f "$log"
-  # Debian starts an etcd of its own with the package; the cluster brings its own.
-  if [[ " ${missing[*]} " == *" etcd-server "* ]] && command -v systemctl >/dev/null; then
-    $sudo systemctl disable --now etcd >/dev/null 2>&1 || true
-  fi
+  # Debian starts servers with their packages; the cluster and the tests bring their own.
+  for service in "etcd-server etcd" "docker-registry docker-registry"; do
+    if [[ " ${missing[*]} " == *" ${service% *} "* ]] && command -v systemctl >/dev/null; then
+      $sudo systemctl disable --now "${service#* }" >/dev/null 2>&1 || true
+    fi
+  done
 fi
 command -v cargo >/dev/null || die "cargo is missing: install Rust from https://rustup.rs"
 docker info >/dev/null 2>&1 || die "the Docker daemon does not answer: is it running, and may $(id -un) use it?"

@@ -16,7 +16,7 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do parts+=("$1"); shift; done
 chosen=("$@")
 [ ${#parts[@]} -gt 0 ] || parts=(install format lint docs test cluster ha)
 
-install() { deploy/install.sh; }
+install() { deploy/install.sh docker-registry; }
 format() { cargo fmt --all --check; }
 # The cluster's tests are no default target, so that `cargo test` needs no cluster: named apart.
 # `--workspace` keeps the features of dependencies, and so what is built of them, the same.

@@ -425,8 +425,8 @@ fn write_cni(path: &Path) {
     std::fs::write(path.join("net.d/10-test.conflist"), list).expect("writable");
 }
 
-/// An image as `docker save` writes it, of the machine's static busybox.
-fn busybox() -> Vec<u8> {
+/// The files of an image of the machine's static busybox, as a tar archive.
+pub fn files() -> Vec<u8> {
     let mut layer = tar::Builder::new(Vec::new());
     let program = std::fs::read("/bin/busybox").expect("is there");
     let mut add = |path: &str, kind: tar::EntryType, mode: u32, data: &[u8]| {
@@ -464,7 +464,12 @@ fn busybox() -> Vec<u8> {
             .append_link(&mut header, format!("bin/{name}"), "busybox")
             .expect("in memory");
     }
-    let layer = layer.into_inner().expect("in memory");
+    layer.into_inner().expect("in memory")
+}
+
+/// An image as `docker save` writes it.
+fn busybox() -> Vec<u8> {
+    let layer = files();
     let config = serde_json::to_vec(&serde_json::json!({
         "architecture": "amd64", "os": "linux",
         "config": {"Cmd": ["sh"], "Env": ["PATH=/bin", "FROM=image"]},

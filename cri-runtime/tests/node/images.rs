@@ -114,38 +114,3 @@ async fn images_are_imported_listed_aliased_and_removed() {
         .into_inner();
     assert_eq!(info.image_filesystems.len(), 1);
 }
-
-#[tokio::test]
-#[ignore = "needs an image in a registry: FERRULE_TEST_IMAGE=localhost:5000/busybox"]
-async fn an_image_is_pulled_from_a_real_registry() {
-    let Some(mut node) = Node::start().await else {
-        return;
-    };
-    let name = std::env::var("FERRULE_TEST_IMAGE").expect("the name of an image");
-    let image = Some(ImageSpec {
-        image: name.clone(),
-        ..Default::default()
-    });
-    let request = PullImageRequest {
-        image: image.clone(),
-        ..Default::default()
-    };
-    let pulled = node
-        .images
-        .pull_image(request)
-        .await
-        .expect("pulls")
-        .into_inner();
-    assert!(
-        pulled.image_ref.contains("@sha256:"),
-        "{}",
-        pulled.image_ref
-    );
-    let pod = node.pod("pulled");
-    let sandbox = node.run(&pod).await;
-    let mut config = shell("main", "exit 11");
-    config.image = image;
-    let id = node.start_container(&pod, &sandbox, config).await;
-    assert_eq!(node.ended(&id).await.exit_code, 11);
-    node.remove(&sandbox).await;
-}

@@ -6,5 +6,5 @@ mod images;
 mod lifecycle;
 mod pods;
 mod recovery;
+mod registry;
 mod streams;
-mod timing;

@@ -15,7 +15,12 @@ use crate::steps::{names, pods, ready_pods, text};
 
 /// A Deployment `web` and a budget `web` for its pods.
 fn guarded_web(kubectl: &Kubectl, replicas: usize, budget: Value) -> anyhow::Result<Vec<String>> {
-    let deployment = sleeping_web(replicas);
+    create_guarded(kubectl, &sleeping_web(replicas), budget)?;
+    let pods = ready_pods(kubectl, "app=web", replicas)?;
+    Ok(names(&pods).into_iter().collect())
+}
+
+fn create_guarded(kubectl: &Kubectl, deployment: &Value, budget: Value) -> anyhow::Result<()> {
     let mut spec = budget;
     spec["selector"] = json!({"matchLabels": {"app": "web"}});
     let budget = json!({
@@ -26,9 +31,27 @@ fn guarded_web(kubectl: &Kubectl, replicas: usize, budget: Value) -> anyhow::Res
     });
     kubectl.create(&deployment.to_string())?;
     kubectl.create(&budget.to_string())?;
-    let pods = ready_pods(kubectl, "app=web", replicas)?;
+    Ok(())
+}
+
+/// Opens the gates of pods that wait for it to be ready, until so many are.
+fn open_gates(kubectl: &Kubectl, count: usize) -> anyhow::Result<Vec<String>> {
+    until("the pods are there", seconds(60), || {
+        let all = names(&pods(kubectl, "app=web")?);
+        ensure!(all.len() == count, "{all:?}");
+        let patch = json!({"status": {"conditions": [{"type": GATE, "status": "True"}]}});
+        for pod in &all {
+            let patch = patch.to_string();
+            kubectl.words(&["patch", "pod", pod, "--subresource=status", "-p", &patch])?;
+        }
+        Ok(())
+    })?;
+    let pods = ready_pods(kubectl, "app=web", count)?;
     Ok(names(&pods).into_iter().collect())
 }
+
+/// The condition that pods wait for to be ready.
+const GATE: &str = "ferrule.test/open";
 
 /// Waits until the budget says so: expected pods, healthy ones, those that must be, those that may go.
 fn budget_says(kubectl: &Kubectl, expected: [u64; 4]) -> anyhow::Result<()> {
@@ -113,16 +136,20 @@ pub fn an_eviction_waits_until_the_budget_allows_it(lab: &Lab) -> anyhow::Result
 
 pub fn a_budget_counts_what_the_controller_wants(lab: &Lab) -> anyhow::Result<()> {
     let kubectl = &lab.kubectl;
-    let all = guarded_web(kubectl, 3, json!({"maxUnavailable": 1}))?;
+    // No pod is ready before the test says so: what replaces an evicted one is not, for a while.
+    let mut deployment = sleeping_web(3);
+    deployment["spec"]["template"]["spec"]["readinessGates"] = json!([{"conditionType": GATE}]);
+    create_guarded(kubectl, &deployment, json!({"maxUnavailable": 1}))?;
+    let all = open_gates(kubectl, 3)?;
     budget_says(kubectl, [3, 3, 2, 1])?;
-    // Two at the same time: one only may go.
+    // Two one after the other: one only may go.
     let first = evict(lab, &all[0])?;
     let second = evict(lab, &all[1])?;
     ensure!(
         first.is_ok() && second.as_ref().is_err_and(|status| status.code == 429),
         "{first:?} {second:?}"
     );
-    ready_pods(kubectl, "app=web", 3)?;
+    open_gates(kubectl, 3)?;
     budget_says(kubectl, [3, 3, 2, 1])?;
     let patch = r#"{"spec":{"maxUnavailable":"0%"}}"#;
     kubectl.words(&[

@@ -1,23 +1,36 @@
-//! How long a pod takes. Not a test: `cargo test --test node -- --ignored --nocapture timing`.
+//! How long the runtime takes for a pod: `cargo bench -p ferrule-cri-runtime --bench pods`, as root.
 
 use std::time::{Duration, Instant};
 
 use k8s_cri::v1::*;
 
-use crate::harness::{Node, shell};
+#[path = "../tests/node/harness.rs"]
+#[allow(dead_code)] // The tests use more of it.
+mod harness;
+
+use harness::{Node, shell};
+
+#[tokio::main]
+async fn main() {
+    // `cargo test` starts benchmarks too, to see that they start.
+    if !std::env::args().any(|word| word == "--bench") {
+        return;
+    }
+    one_after_the_other().await;
+    at_once().await;
+}
 
 fn print(name: &str, times: &mut [Duration]) {
     times.sort();
     let at = |percent: usize| times[(times.len() * percent / 100).min(times.len() - 1)];
-    eprintln!("{name:<10} p50 {:?}  p99 {:?}", at(50), at(99));
+    println!("{name:<10} p50 {:?}  p99 {:?}", at(50), at(99));
 }
 
-#[tokio::test]
-#[ignore = "a measurement"]
-async fn timing_of_fifty_pods_one_after_the_other() {
+async fn one_after_the_other() {
     let Some(mut node) = Node::start().await else {
         return;
     };
+    println!("fifty pods, one after the other");
     let mut pods = Vec::new();
     let [mut sandboxes, mut creates, mut starts, mut totals, mut ends] =
         [const { Vec::<Duration>::new() }; 5];
@@ -61,12 +74,11 @@ async fn timing_of_fifty_pods_one_after_the_other() {
     print("remove", &mut ends);
 }
 
-#[tokio::test]
-#[ignore = "a measurement"]
-async fn timing_of_fifty_pods_at_once() {
+async fn at_once() {
     let Some(node) = Node::start().await else {
         return;
     };
+    println!("fifty pods at once");
     let pods: Vec<_> = (0..50)
         .map(|number| node.pod(&format!("burst-{number}")))
         .collect();
@@ -101,7 +113,7 @@ async fn timing_of_fifty_pods_at_once() {
         }
     });
     let started = futures::future::join_all(starts).await;
-    eprintln!("all run after {:?}", begin.elapsed());
+    println!("all run after {:?}", begin.elapsed());
     let of = |time: fn(&(String, Duration, Duration, Duration)) -> Duration| -> Vec<Duration> {
         started.iter().map(time).collect()
     };
@@ -122,5 +134,5 @@ async fn timing_of_fifty_pods_at_once() {
         }
     });
     futures::future::join_all(ends).await;
-    eprintln!("all gone after {:?}", begin.elapsed());
+    println!("all gone after {:?}", begin.elapsed());
 }
