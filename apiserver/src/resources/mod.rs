@@ -14,12 +14,15 @@ use ferrule_apimachinery::field::FieldError;
 use ferrule_apimachinery::scheme::Resource;
 use serde_json::Value;
 
+mod autoscaling;
 mod conditions;
 mod config;
+pub mod conversion;
 mod disruption;
 mod endpoints;
 mod event;
 mod format;
+mod generic;
 mod go_form;
 mod go_types;
 mod lease;
@@ -56,6 +59,8 @@ pub struct Context<'a> {
     pub now: jiff::Timestamp,
     /// The name of the user who asks.
     pub user: &'a str,
+    /// The version of the API in which the request is made; objects are in the stored one.
+    pub api_version: &'a str,
 }
 
 /// How the `scale` subresource reads and writes an object.
@@ -170,23 +175,12 @@ pub trait Rules: Send + Sync {
     }
 }
 
-/// A kind without rules of its own.
-struct Generic {
-    namespaced: bool,
-}
-
-impl Rules for Generic {
-    fn namespaced(&self) -> bool {
-        self.namespaced
-    }
-}
-
-/// The rules of a resource's kind.
+/// The rules of a resource's kind, whatever its version: they see objects in the stored one.
 pub fn rules_for(resource: &Resource) -> &'static dyn Rules {
     match (resource.group.as_ref(), resource.kind.as_ref()) {
         ("", "ConfigMap") => &config::ConfigMap,
         ("", "Endpoints") => &endpoints::Endpoints,
-        ("", "Event") => &event::Event,
+        ("" | "events.k8s.io", "Event") => &event::Event,
         ("", "Namespace") => &namespace::Namespace,
         ("", "Node") => &node::Node,
         ("", "PersistentVolume") => &volume::PersistentVolume,
@@ -197,6 +191,7 @@ pub fn rules_for(resource: &Resource) -> &'static dyn Rules {
         ("", "ServiceAccount") => &config::ServiceAccount,
         ("apps", "Deployment") => &workload::Deployment,
         ("apps", "ReplicaSet") => &workload::ReplicaSet,
+        ("autoscaling", "HorizontalPodAutoscaler") => &autoscaling::HorizontalPodAutoscaler,
         ("coordination.k8s.io", "Lease") => &lease::Lease,
         ("discovery.k8s.io", "EndpointSlice") => &endpoints::EndpointSlice,
         ("policy", "PodDisruptionBudget") => &disruption::PodDisruptionBudget,
@@ -217,7 +212,6 @@ pub fn rules_for(resource: &Resource) -> &'static dyn Rules {
         ("storage.k8s.io", "StorageClass") => &storage::StorageClass,
         ("storage.k8s.io", "VolumeAttachment") => &storage::VolumeAttachment,
         ("storage.k8s.io", "VolumeAttributesClass") => &storage::VolumeAttributesClass,
-        _ if resource.namespaced => &Generic { namespaced: true },
-        _ => &Generic { namespaced: false },
+        _ => generic::of(resource),
     }
 }

@@ -12,6 +12,7 @@ pub fn context() -> Context<'static> {
     Context {
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
         user: "tester",
+        api_version: "v1",
     }
 }
 

@@ -141,6 +141,13 @@ pub fn copy(new: &mut Value, old: &Value, name: &str) {
     }
 }
 
+/// Gives `new` the field `from` of `old` as `name`, when there is one.
+pub fn copy_as(new: &mut Value, name: &str, old: &Value, from: &str) {
+    if old.has(from) {
+        set(new, name, old.at(from).clone());
+    }
+}
+
 /// The list under `name`, for changing its items; empty when there is none.
 pub fn items_mut<'a>(parent: &'a mut Value, name: &str) -> impl Iterator<Item = &'a mut Value> {
     parent

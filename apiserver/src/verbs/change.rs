@@ -91,7 +91,7 @@ impl Api {
             };
             let planned = planned.map(|change| {
                 change.and_then(|(value, effects, removed)| {
-                    let bytes = object::canonicalize(value, resource);
+                    let bytes = object::canonicalize(value, self.stored_form(resource));
                     let same = |current: &Current| !removed && current.stored.bytes == bytes;
                     let unchanged = current.as_ref().is_some_and(same);
                     (!unchanged).then_some((bytes, effects, removed))

@@ -64,7 +64,7 @@ impl Api {
             }
             outcome => outcome.answer(),
         };
-        Ok(answer)
+        self.shown(&target.resource, answer)
     }
 
     pub(super) fn plan_delete(

@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Page;
+use crate::resources::conversion::conversion_for;
 use crate::resources::{self, Column, Row};
 use crate::store::EventKind;
 
@@ -258,7 +259,14 @@ pub fn row(
     now: Timestamp,
 ) -> Result<Vec<u8>, Status> {
     let object: Value = serde_json::from_slice(bytes).map_err(Status::internal)?;
-    let row = resources::rules_for(resource).row(&object, now);
+    // Rules read the stored version.
+    let row = match conversion_for(resource) {
+        None => resources::rules_for(resource).row(&object, now),
+        Some(conversion) => {
+            let stored = conversion.to_stored(object.clone());
+            resources::rules_for(resource).row(&stored, now)
+        }
+    };
     let included = match include {
         Include::None => None,
         Include::Object => Some(object),

@@ -13,6 +13,7 @@ pub mod bootstrap;
 mod bound;
 mod change;
 pub mod connect;
+mod convert;
 mod decode;
 mod delete;
 mod effects;
@@ -66,6 +67,7 @@ struct Inner {
     kubelets: connect::Kubelets,
     tolerations: TolerationSeconds,
     event_forms: forms::EventForms,
+    converted: convert::Converted,
 }
 
 /// What an [`Api`] needs besides its store.
@@ -226,6 +228,7 @@ impl Api {
             kubelets,
             tolerations,
             event_forms: forms::EventForms::default(),
+            converted: convert::Converted::default(),
         }))
     }
 

@@ -6,6 +6,7 @@ use ferrule_apimachinery::selector::{FieldSelector, LabelSelector};
 use ferrule_apimachinery::status::Status;
 use serde_json::Value;
 
+use super::convert::stored_fields;
 use super::errors;
 
 /// What to do with fields that the schema does not know.
@@ -203,6 +204,8 @@ impl ListOptions {
         for requirement in fields.requirements() {
             resource.check_field(&requirement.field)?;
         }
+        // Stored objects know their fields by the names of the stored version.
+        let fields = stored_fields(resource, fields);
         Ok(Selection { labels, fields })
     }
 

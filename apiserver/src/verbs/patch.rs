@@ -79,16 +79,20 @@ impl Api {
         let resource = &target.resource;
         let mut plan = |current: Option<&Current>, world: &World| {
             let current = current.ok_or_else(|| errors::not_found(resource, &target.name))?;
-            let patched = self.apply_patch(&resource.schema_type, &current.value, patch)?;
+            let shown = match resource.is_stored_form() {
+                true => None,
+                false => Some(self.from_stored(resource, current.value.clone())?),
+            };
+            let original = shown.as_ref().unwrap_or(&current.value);
+            let patched = self.apply_patch(&resource.schema_type, original, patch)?;
             let mut new = self.decode_patched(call, resource, patched, options.validation)?;
             check_name_matches(target, &new)?;
             check_namespace_matches(target, &mut new)?;
+            let new = self.to_stored(resource, new)?;
             self.plan_update(call, target, part, new, current, world)
         };
-        Ok(self
-            .change(call, target, options.dry_run, &mut plan)
-            .await?
-            .answer())
+        let changed = self.change(call, target, options.dry_run, &mut plan);
+        self.shown(resource, changed.await?.answer())
     }
 
     /// The object with the patch applied, not yet checked.

@@ -36,10 +36,11 @@ impl Api {
     ) -> Result<Answer, Status> {
         let stored = self.get_stored(call, target, resource_version).await?;
         match target.subresource.as_str() {
-            "" | "status" => Ok(Answer::object(
-                stored.with_resource_version(),
-                stored.revision,
-            )),
+            "" | "status" => {
+                let bytes = stored.with_resource_version();
+                let answer = Answer::object(bytes, stored.revision);
+                self.shown(&target.resource, answer)
+            }
             "scale" => self.scale_of(target, &stored),
             _ => Err(Status::method_not_allowed()),
         }
@@ -119,6 +120,7 @@ impl Api {
             .and_then(Token::revision)
             .unwrap_or(snapshot.revision);
         let everything = selection.labels.is_everything() && selection.fields.is_everything();
+        let resource = self.stored_form(&target.resource);
         let filter = WatchFilter {
             namespace: None,
             labels: selection.labels,
@@ -133,7 +135,7 @@ impl Api {
         let mut last = None;
         let mut objects = snapshot
             .iter_from(namespace, after)
-            .filter(|(_, stored)| everything || filter.matches(&target.resource, &stored.header));
+            .filter(|(_, stored)| everything || filter.matches(resource, &stored.header));
         for (key, stored) in objects.by_ref() {
             if limit > 0 && page.items.len() == limit {
                 page.continue_token = Token::after(revision, last.unwrap_or_default()).encode();
@@ -142,7 +144,10 @@ impl Api {
                 }
                 break;
             }
-            page.items.push(stored.clone());
+            page.items.push(match target.resource.is_stored_form() {
+                true => stored.clone(),
+                false => Arc::new(self.shown_stored(&target.resource, stored)?),
+            });
             last = Some(&**key);
         }
         Ok(page)

@@ -1,5 +1,8 @@
 //! Watch: present objects and changes in one stream, ended by a Status.
 
+use std::sync::Arc;
+
+use ferrule_apimachinery::scheme::Resource;
 use ferrule_apimachinery::status::Status;
 
 use super::{Api, Call, ListOptions, Target, errors};
@@ -10,6 +13,9 @@ pub struct Watch {
     watcher: Watcher,
     /// The revision from which it can be resumed when it ends.
     resumable: i64,
+    /// Whose version the objects are shown in.
+    resource: Arc<Resource>,
+    api: Api,
 }
 
 impl Api {
@@ -56,6 +62,8 @@ impl Api {
         Ok(Watch {
             watcher,
             resumable: asked,
+            resource: target.resource.clone(),
+            api: self.clone(),
         })
     }
 
@@ -68,7 +76,10 @@ impl Api {
 impl Watch {
     /// The next changes, up to a revision boundary; batches without changes only move the revision on.
     pub async fn next(&mut self) -> Result<WatchBatch, Status> {
-        let batch = self.watcher.next().await.map_err(|end| self.ended(end))?;
+        let mut batch = self.watcher.next().await.map_err(|end| self.ended(end))?;
+        for event in &mut batch.events {
+            event.object = self.api.shown_event(&self.resource, &event.object)?;
+        }
         self.resumable = self.resumable.max(batch.revision);
         Ok(batch)
     }

@@ -44,15 +44,16 @@ impl Api {
                 return self.bind(call, target, body, options).await;
             }
             (_, "eviction") => return self.evict(call, target, body, options).await,
-            (_, "") => {}
+            (_, "") if target.resource.is_kept() => {}
             _ => return Err(Status::method_not_allowed()),
         }
         let mut object = self.decode(call, &target.resource, body, options.validation)?;
         check_namespace_matches(target, &mut object)?;
+        let object = self.to_stored(&target.resource, object)?;
         self.create_value(call, target, object, options).await
     }
 
-    /// Makes an object from a tree that was decoded already.
+    /// Makes an object from a tree that was decoded already, in the version that is stored.
     pub(super) async fn create_value(
         &self,
         call: &Call,
@@ -86,7 +87,7 @@ impl Api {
                 result => {
                     let mut answer = result?.answer();
                     answer.created = true;
-                    return Ok(answer);
+                    return self.shown(&target.resource, answer);
                 }
             }
         }
@@ -109,9 +110,11 @@ impl Api {
         self.admit(call, target, Operation::Create, &mut new, None, world)?;
         let mut effects = self.effects(target, None, Some(&mut new), world)?;
         effects.compare.extend(namespace);
+        let api_version = resource.api_version();
         let context = Context {
             now: world.now,
             user: call.user(),
+            api_version: &api_version,
         };
         rules.prepare_create(&mut new, &context);
         let problems = rules.validate_create(&new, &context);
@@ -155,6 +158,7 @@ impl Api {
         let mut new = self.decode(call, &target.resource, body, options.validation)?;
         check_name_matches(target, &new)?;
         check_namespace_matches(target, &mut new)?;
+        let new = self.to_stored(&target.resource, new)?;
         let rules = resources::rules_for(&target.resource);
         let make = part == Part::Object && rules.create_on_update();
         let mut made = false;
@@ -182,7 +186,7 @@ impl Api {
             .await?
             .answer();
         answer.created = made;
-        Ok(answer)
+        self.shown(&target.resource, answer)
     }
 
     /// What a changed object becomes: the rules of its kind, and whether its deletion is complete now.
@@ -200,9 +204,11 @@ impl Api {
         check_revision(target, &new, current)?;
         carry_over(&mut new, old);
         let rules = resources::rules_for(resource);
+        let api_version = resource.api_version();
         let context = Context {
             now: world.now,
             user: call.user(),
+            api_version: &api_version,
         };
         let mut effects = Effects::default();
         let problems = match part {

@@ -1,0 +1,124 @@
+//! Kinds without rules of their own: served by schema alone.
+
+use ferrule_apimachinery::schema::Schema;
+use ferrule_apimachinery::scheme::Resource;
+use serde_json::Value;
+
+use super::tree::{self, Tree, copy, set};
+use super::{Context, Rules, meta, strategy};
+
+/// What the schema and the row say is all there is to know.
+#[derive(Clone, Copy)]
+pub(super) struct Generic {
+    namespaced: bool,
+    /// The status is written through its subresource only.
+    status: bool,
+    /// The server counts the changes of what is wanted.
+    generation: bool,
+}
+
+/// All that there can be; the bits of the index are the fields.
+static ALL: [Generic; 8] = {
+    let mut all = [Generic {
+        namespaced: false,
+        status: false,
+        generation: false,
+    }; 8];
+    let mut index = 0;
+    while index < all.len() {
+        all[index] = Generic {
+            namespaced: index & 1 != 0,
+            status: index & 2 != 0,
+            generation: index & 4 != 0,
+        };
+        index += 1;
+    }
+    all
+};
+
+/// Groups whose kinds have a `metadata.generation`.
+const COUNTED: &[&str] = &[
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "networking.k8s.io",
+    "resource.k8s.io",
+];
+
+/// The rules of a resource about which only its row is known.
+pub(super) fn of(resource: &Resource) -> &'static Generic {
+    let status = resource.subresource("status").is_some();
+    let generation = COUNTED.contains(&resource.group.as_ref());
+    let index =
+        usize::from(resource.namespaced) | usize::from(status) << 1 | usize::from(generation) << 2;
+    &ALL[index]
+}
+
+impl Rules for Generic {
+    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
+        if self.status {
+            reset_status(new);
+        }
+        if self.generation {
+            meta::first_generation(new);
+        }
+    }
+
+    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
+        if self.status {
+            copy(new, old, "status");
+        }
+        match self.generation {
+            true => strategy::raise_generation(new, old),
+            false => meta::next_generation(new, old, false),
+        }
+    }
+
+    fn namespaced(&self) -> bool {
+        self.namespaced
+    }
+}
+
+/// Makes the status what it is when nobody has written one.
+pub(super) fn reset_status(object: &mut Value) {
+    let schema = Schema::builtin();
+    let empty = schema
+        .object_type(object.text("apiVersion"), object.text("kind"))
+        .and_then(|id| schema.decode_json(b"{}", id).ok())
+        .and_then(|decoded| decoded.value.get("status").cloned());
+    match empty {
+        Some(status) => set(object, "status", status),
+        None => {
+            tree::remove(object, "status");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ferrule_apimachinery::Scheme;
+    use serde_json::json;
+
+    use super::*;
+    use crate::resources::tests::context;
+
+    #[test]
+    fn a_status_is_not_written_with_its_object() {
+        let scheme = Scheme::builtin();
+        let group = "flowcontrol.apiserver.k8s.io";
+        let rules = of(scheme.lookup(group, "v1", "flowschemas").unwrap());
+        let mut new = json!({"apiVersion": format!("{group}/v1"), "kind": "FlowSchema", "metadata": {"name": "x"},
+            "spec": {"matchingPrecedence": 1}, "status": {"conditions": [{"type": "Dangling"}]}});
+        rules.prepare_create(&mut new, &context());
+        assert_eq!(new["status"], json!({}));
+        assert_eq!(new["metadata"]["generation"], 1);
+
+        let mut changed = new.clone();
+        changed["status"] = json!({"conditions": []});
+        rules.prepare_update(&mut changed, &new, &context());
+        assert_eq!(changed, new);
+        changed["spec"]["matchingPrecedence"] = 2.into();
+        rules.prepare_update(&mut changed, &new, &context());
+        assert_eq!(changed["metadata"]["generation"], 2);
+    }
+}
