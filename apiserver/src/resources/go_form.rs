@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use ferrule_apimachinery::schema::Schema;
 use serde_json::Value;
 
 use super::tree::Tree;
@@ -103,6 +104,16 @@ PodIP: IP:s
 HostIP: IP:s
 DeploymentStrategy: Type:s RollingUpdate:*RollingUpdateDeployment
 RollingUpdateDeployment: MaxUnavailable:i MaxSurge:i
+StatefulSetUpdateStrategy: Type:s RollingUpdate:*RollingUpdateStatefulSetStrategy
+RollingUpdateStatefulSetStrategy: Partition:n MaxUnavailable:p
+DaemonSetUpdateStrategy: Type:s RollingUpdate:*RollingUpdateDaemonSet
+RollingUpdateDaemonSet: MaxUnavailable:i MaxSurge:i
+PodFailurePolicy: Rules:[PodFailurePolicyRule]
+PodFailurePolicyRule: Action:s OnExitCodes:*PodFailurePolicyOnExitCodesRequirement OnPodConditions:[PodFailurePolicyOnPodConditionsPattern]
+PodFailurePolicyOnExitCodesRequirement: ContainerName:p Operator:s Values:[]
+PodFailurePolicyOnPodConditionsPattern: Type:s Status:s
+SuccessPolicy: Rules:[SuccessPolicyRule]
+SuccessPolicyRule: SucceededIndexes:p SucceededCount:p
 PodDisruptionBudgetSpec: MinAvailable:p Selector:l MaxUnavailable:p UnhealthyPodEvictionPolicy:p
 ";
 
@@ -172,6 +183,23 @@ pub fn internal_pod_spec(spec: &Value) -> Value {
         }
     }
     spec
+}
+
+/// A template of pods on one line: its metadata has the names of JSON, its specification those of Go.
+pub fn pod_template(template: &Value) -> String {
+    let schema = Schema::builtin();
+    let metadata = match schema.type_id("meta/v1.ObjectMeta") {
+        Some(id) => schema.to_declared_json(template.at("metadata"), id),
+        None => template.at("metadata").to_string(),
+    };
+    let inner = metadata
+        .strip_prefix('{')
+        .and_then(|text| text.strip_suffix('}'));
+    let spec = compact("PodSpec", &internal_pod_spec(template.at("spec")));
+    match inner {
+        None | Some("") => format!("{{\"Spec\":{spec}}}"),
+        Some(inner) => format!("{{{inner},\"Spec\":{spec}}}"),
+    }
 }
 
 /// The difference of two texts as unified hunks with three lines of context.

@@ -15,6 +15,7 @@ use ferrule_apimachinery::scheme::Resource;
 use serde_json::Value;
 
 mod autoscaling;
+mod batch;
 mod conditions;
 mod config;
 pub mod conversion;
@@ -26,6 +27,7 @@ mod generic;
 mod go_form;
 mod go_types;
 mod lease;
+mod limit_range;
 pub mod meta;
 mod namespace;
 mod networking;
@@ -33,6 +35,7 @@ mod node;
 pub mod pod;
 mod priority;
 pub mod problems;
+mod quota;
 mod rbac;
 mod runtime_class;
 pub mod selector;
@@ -72,6 +75,8 @@ pub struct ScaleRules {
     pub status_replicas: &'static str,
     /// Dotted path of the label selector, `spec.selector`.
     pub selector: &'static str,
+    /// The selector is a map of labels.
+    pub plain_selector: bool,
 }
 
 impl ScaleRules {
@@ -80,7 +85,17 @@ impl ScaleRules {
         spec_replicas: "spec.replicas",
         status_replicas: "status.replicas",
         selector: "spec.selector",
+        plain_selector: false,
     };
+}
+
+/// A part of an object with a path of its own: what a write of it changes.
+pub trait PartRules: Send + Sync {
+    /// Carries over what a write of the part may not touch, and raises the generation when the specification changed.
+    fn prepare(&self, new: &mut Value, old: &Value, context: &Context<'_>);
+
+    /// Every problem of the changed object.
+    fn validate(&self, new: &Value, old: &Value, context: &Context<'_>) -> Vec<FieldError>;
 }
 
 /// What a kind adds to the generic verbs. Every method's default is right for a kind without rules of its own.
@@ -116,6 +131,16 @@ pub trait Rules: Send + Sync {
     /// Every problem of an object whose status was written.
     fn validate_status(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         self.validate_meta_update(new, old)
+    }
+
+    /// The rules of a subresource that is a part of the object, `status` and `scale` aside; `None` when it is not one.
+    fn part(&self, _name: &str) -> Option<&'static dyn PartRules> {
+        None
+    }
+
+    /// What to tell a client that deletes an object without a word about its dependents.
+    fn warning_of_delete(&self) -> Option<&'static str> {
+        None
     }
 
     /// What to tell the client in `Warning` headers although the object is accepted. `old` is absent on create.
@@ -189,9 +214,18 @@ pub fn rules_for(resource: &Resource) -> &'static dyn Rules {
         ("", "Secret") => &config::Secret,
         ("", "Service") => &service::Service,
         ("", "ServiceAccount") => &config::ServiceAccount,
+        ("", "LimitRange") => &limit_range::LimitRange,
+        ("", "PodTemplate") => &workload::PodTemplate,
+        ("", "ReplicationController") => &workload::ReplicationController,
+        ("", "ResourceQuota") => &quota::ResourceQuota,
+        ("apps", "ControllerRevision") => &workload::ControllerRevision,
+        ("apps", "DaemonSet") => &workload::DaemonSet,
         ("apps", "Deployment") => &workload::Deployment,
         ("apps", "ReplicaSet") => &workload::ReplicaSet,
+        ("apps", "StatefulSet") => &workload::StatefulSet,
         ("autoscaling", "HorizontalPodAutoscaler") => &autoscaling::HorizontalPodAutoscaler,
+        ("batch", "CronJob") => &batch::CronJob,
+        ("batch", "Job") => &batch::Job,
         ("coordination.k8s.io", "Lease") => &lease::Lease,
         ("discovery.k8s.io", "EndpointSlice") => &endpoints::EndpointSlice,
         ("policy", "PodDisruptionBudget") => &disruption::PodDisruptionBudget,

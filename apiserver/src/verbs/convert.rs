@@ -11,9 +11,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use ferrule_apimachinery::selector::{FieldRequirement, FieldSelector};
 use ferrule_apimachinery::object::{self, Stored};
 use ferrule_apimachinery::scheme::Resource;
+use ferrule_apimachinery::selector::{FieldRequirement, FieldSelector};
 use ferrule_apimachinery::status::Status;
 use serde_json::Value;
 
@@ -100,9 +100,9 @@ impl Api {
         let id = self.schema().type_id(&resource.schema_type);
         let id = id.ok_or_else(|| Status::internal(format!("no type {}", resource.schema_type)))?;
         let decoded = self.schema().decode_value(object, id);
-        decoded
-            .map(|decoded| decoded.value)
-            .map_err(|why| Status::internal(format!("{} cannot be converted: {why}", resource.gvr())))
+        decoded.map(|decoded| decoded.value).map_err(|why| {
+            Status::internal(format!("{} cannot be converted: {why}", resource.gvr()))
+        })
     }
 
     /// An answer in the client's version.

@@ -41,6 +41,7 @@ impl Api {
             return Err(Status::method_not_allowed());
         }
         admission::check_delete(&target.resource, &target.name)?;
+        warn(call, target, options);
         self.delete_one(call, target, options).await
     }
 
@@ -97,6 +98,7 @@ impl Api {
         options: &DeleteOptions,
         list: &ListOptions,
     ) -> Result<Page, Status> {
+        warn(call, target, options);
         let page = self.list(call, target, list).await?;
         let mut deletions = Vec::with_capacity(page.items.len());
         for stored in &page.items {
@@ -127,6 +129,14 @@ impl Api {
             Err(status) if status.is_not_found() => Ok(0),
             Err(status) => Err(status),
         }
+    }
+}
+
+/// Tells a client what becomes of the dependents that it says nothing about.
+fn warn(call: &Call, target: &Target, options: &DeleteOptions) {
+    let warning = resources::rules_for(&target.resource).warning_of_delete();
+    if let Some(warning) = warning.filter(|_| options.propagation.is_none()) {
+        call.warn(warning);
     }
 }
 

@@ -70,12 +70,10 @@ impl Api {
         patch: &PatchBody,
         options: &WriteOptions,
     ) -> Result<Answer, Status> {
-        let part = match target.subresource.as_str() {
-            "" => Part::Object,
-            "status" => Part::Status,
-            "scale" => return self.patch_scale(call, target, patch, options).await,
-            _ => return Err(Status::method_not_allowed()),
-        };
+        if target.subresource == "scale" {
+            return self.patch_scale(call, target, patch, options).await;
+        }
+        let part = Part::of(target).ok_or_else(Status::method_not_allowed)?;
         let resource = &target.resource;
         let mut plan = |current: Option<&Current>, world: &World| {
             let current = current.ok_or_else(|| errors::not_found(resource, &target.name))?;

@@ -8,6 +8,7 @@ use ferrule_apimachinery::status::Status;
 
 use super::paging::Token;
 use super::{Answer, Api, Call, ListOptions, Target, errors, options};
+use crate::resources;
 use crate::store::{ReadAt, WatchFilter};
 
 /// How long a read waits for a revision that is yet to come.
@@ -42,6 +43,10 @@ impl Api {
                 self.shown(&target.resource, answer)
             }
             "scale" => self.scale_of(target, &stored),
+            other if resources::rules_for(&target.resource).part(other).is_some() => {
+                let bytes = stored.with_resource_version();
+                Ok(Answer::object(bytes, stored.revision))
+            }
             _ => Err(Status::method_not_allowed()),
         }
     }

@@ -138,7 +138,11 @@ fn scale(rules: ScaleRules, object: &Value) -> Value {
     let mut status = Map::new();
     status.insert("replicas".into(), number(rules.status_replicas).into());
     let selector = at_path(object, rules.selector)
-        .and_then(|selector| LabelSelector::from_value(Some(selector)).ok())
+        .map(|selector| match rules.plain_selector {
+            true => json!({ "matchLabels": selector }),
+            false => selector.clone(),
+        })
+        .and_then(|selector| LabelSelector::from_value(Some(&selector)).ok())
         .map(|selector| selector.to_string())
         .filter(|selector| !selector.is_empty());
     if let Some(selector) = selector {

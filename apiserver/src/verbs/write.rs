@@ -13,14 +13,14 @@ use super::metadata::{
 };
 use super::{Answer, Api, Body, Call, Target, WriteOptions, errors};
 use crate::admission::{self, Operation, PriorityClass};
-use crate::resources::{self, Context, Rules};
+use crate::resources::{self, Context, PartRules, Rules};
 use crate::store::{ReadAt, Snapshot};
 
 /// How often a generated name that is taken is generated anew.
 const GENERATE_ATTEMPTS: usize = 8;
 
 /// Which part of an object a write is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) enum Part {
     /// All but the status.
     Object,
@@ -28,6 +28,26 @@ pub(super) enum Part {
     Status,
     /// A namespace's `spec.finalizers`.
     Finalize,
+    /// What the rules of the kind say that it is.
+    Other(&'static dyn PartRules),
+}
+
+impl Part {
+    /// The part that a subresource is; `None` when it is none.
+    pub fn of(target: &Target) -> Option<Part> {
+        match target.subresource.as_str() {
+            "" => Some(Part::Object),
+            "status" => Some(Part::Status),
+            "finalize" => Some(Part::Finalize),
+            other => resources::rules_for(&target.resource)
+                .part(other)
+                .map(Part::Other),
+        }
+    }
+
+    fn is_object(self) -> bool {
+        matches!(self, Part::Object)
+    }
 }
 
 impl Api {
@@ -148,19 +168,16 @@ impl Api {
         body: Body<'_>,
         options: &WriteOptions,
     ) -> Result<Answer, Status> {
-        let part = match target.subresource.as_str() {
-            "" => Part::Object,
-            "status" => Part::Status,
-            "finalize" => Part::Finalize,
-            "scale" => return self.update_scale(call, target, body, options).await,
-            _ => return Err(Status::method_not_allowed()),
-        };
+        if target.subresource == "scale" {
+            return self.update_scale(call, target, body, options).await;
+        }
+        let part = Part::of(target).ok_or_else(Status::method_not_allowed)?;
         let mut new = self.decode(call, &target.resource, body, options.validation)?;
         check_name_matches(target, &new)?;
         check_namespace_matches(target, &mut new)?;
         let new = self.to_stored(&target.resource, new)?;
         let rules = resources::rules_for(&target.resource);
-        let make = part == Part::Object && rules.create_on_update();
+        let make = part.is_object() && rules.create_on_update();
         let mut made = false;
         let mut plan = |current: Option<&Current>, world: &World| {
             made = current.is_none();
@@ -224,6 +241,11 @@ impl Api {
                 rules.prepare_status(&mut new, old, &context);
                 rules.validate_status(&new, old, &context)
             }
+            Part::Other(part) => {
+                rules.default(&mut new);
+                part.prepare(&mut new, old, &context);
+                part.validate(&new, old, &context)
+            }
             Part::Finalize => {
                 let finalizers = new["spec"].get("finalizers").cloned();
                 let metadata = std::mem::take(&mut new["metadata"]);
@@ -237,7 +259,7 @@ impl Api {
         if !problems.is_empty() {
             return Err(errors::invalid(resource, &target.name, problems));
         }
-        if part == Part::Object {
+        if part.is_object() {
             for warning in rules.warnings(&new, Some(old)) {
                 call.warn(warning);
             }

@@ -40,7 +40,8 @@ impl Rules for HorizontalPodAutoscaler {
         };
         fill(spec, "minReplicas", 1);
         if spec.items("metrics").is_empty() {
-            let target = json!({"type": "Utilization", "averageUtilization": DEFAULT_CPU_UTILIZATION});
+            let target =
+                json!({"type": "Utilization", "averageUtilization": DEFAULT_CPU_UTILIZATION});
             let cpu = json!({"type": "Resource", "resource": {"name": "cpu", "target": target}});
             set(spec, "metrics", json!([cpu]));
         }
@@ -50,7 +51,11 @@ impl Rules for HorizontalPodAutoscaler {
             let policy = |kind, value| json!({"type": kind, "value": value, "periodSeconds": 15});
             if let Some(up) = child(behavior, "scaleUp") {
                 fill(up, "stabilizationWindowSeconds", 0);
-                fill(up, "policies", json!([policy("Pods", 4), policy("Percent", 100)]));
+                fill(
+                    up,
+                    "policies",
+                    json!([policy("Pods", 4), policy("Percent", 100)]),
+                );
                 fill(up, "selectPolicy", "Max");
             }
             if let Some(down) = child(behavior, "scaleDown") {

@@ -68,8 +68,7 @@ impl Conversion for V1 {
                     "averageUtilization",
                 );
             }
-            let shown =
-                |metric: &&Value| is_cpu(metric) && has_utilization(metric, "target");
+            let shown = |metric: &&Value| is_cpu(metric) && has_utilization(metric, "target");
             let others: Vec<Value> = all.iter().filter(|m| !shown(m)).map(flat).collect();
             if !others.is_empty() {
                 annotations.push((METRICS, go_list("MetricSpec", others.iter())));
@@ -242,7 +241,12 @@ fn flat(metric: &Value) -> Value {
 }
 
 fn of_list(metrics: &Value) -> Vec<Value> {
-    metrics.as_array().into_iter().flatten().map(grouped).collect()
+    metrics
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(grouped)
+        .collect()
 }
 
 /// A metric of v1 in the groups of v2.
@@ -260,7 +264,10 @@ fn grouped(metric: &Value) -> Value {
             set(&mut grouped, "metric", metric);
         }
         tree::copy_as(&mut grouped, "describedObject", flat, "target");
-        let seen = source.current.iter().any(|(own, _)| own.starts_with("current") && flat.has(own));
+        let seen = source
+            .current
+            .iter()
+            .any(|(own, _)| own.starts_with("current") && flat.has(own));
         let (group, fields) = match seen {
             true => ("current", source.current),
             false => ("target", source.target),
@@ -270,7 +277,8 @@ fn grouped(metric: &Value) -> Value {
             tree::copy_as(&mut values, name, flat, own);
         }
         if group == "target" {
-            set(&mut values, "type", target_type(&values));
+            let kind = target_type(&values);
+            set(&mut values, "type", kind);
         }
         set(&mut grouped, group, values);
         set(&mut out, source.name, grouped);

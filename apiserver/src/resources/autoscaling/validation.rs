@@ -84,13 +84,21 @@ fn wrong_version(version: &str, versions: Versions) -> Option<String> {
     if version.matches('/').count() > 1 {
         return Some(format!("unexpected GroupVersion string: {version}"));
     }
-    let grouped = version.split_once('/').is_some_and(|(group, _)| !group.is_empty());
+    let grouped = version
+        .split_once('/')
+        .is_some_and(|(group, _)| !group.is_empty());
     (!grouped && versions == Versions::Grouped)
         .then(|| "apiVersion must specify API group".to_owned())
 }
 
 fn validate_metrics(out: &mut Problems, path: &Path, spec: &Value, old: Option<&Value>) {
-    let described = |metric: &Value| metric.at("object").at("describedObject").text("apiVersion").to_owned();
+    let described = |metric: &Value| {
+        metric
+            .at("object")
+            .at("describedObject")
+            .text("apiVersion")
+            .to_owned()
+    };
     let was_wrong = old.is_some_and(|old| {
         let metrics = old.items("metrics").iter();
         metrics
@@ -123,7 +131,12 @@ fn validate_metric(out: &mut Problems, path: &Path, metric: &Value, versions: Ve
     if own.is_none() {
         out.unsupported(&path.child("type"), kind, &known);
     }
-    let present = || SOURCES.iter().map(|(_, field)| *field).filter(|field| metric.has(field));
+    let present = || {
+        SOURCES
+            .iter()
+            .map(|(_, field)| *field)
+            .filter(|field| metric.has(field))
+    };
     if let Some(first) = present().next() {
         validate_source(out, &path.child(first), first, metric.at(first), versions);
     }
@@ -137,12 +150,21 @@ fn validate_metric(out: &mut Problems, path: &Path, metric: &Value, versions: Ve
     }
     if present().count() != 1 {
         for other in present().filter(|field| Some(*field) != own) {
-            out.forbidden(&path.child(other), "must populate the given metric source only");
+            out.forbidden(
+                &path.child(other),
+                "must populate the given metric source only",
+            );
         }
     }
 }
 
-fn validate_source(out: &mut Problems, path: &Path, kind: &str, source: &Value, versions: Versions) {
+fn validate_source(
+    out: &mut Problems,
+    path: &Path,
+    kind: &str,
+    source: &Value,
+    versions: Versions,
+) {
     let target = source.at("target");
     let at = path.child("target");
     match kind {
@@ -154,7 +176,10 @@ fn validate_source(out: &mut Problems, path: &Path, kind: &str, source: &Value, 
         _ => {}
     }
     if matches!(kind, "object" | "external" | "pods") {
-        let (at, name) = (path.child("metric").child("name"), source.at("metric").text("name"));
+        let (at, name) = (
+            path.child("metric").child("name"),
+            source.at("metric").text("name"),
+        );
         match name {
             "" => out.required(&at, "must specify a metric name"),
             name => out.invalid_each(&at, name, names::path_segment(name)),
@@ -167,14 +192,18 @@ fn validate_source(out: &mut Problems, path: &Path, kind: &str, source: &Value, 
         target.has("averageUtilization"),
     );
     let missing = match kind {
-        "object" if !value && !average => {
-            Some(("averageValue", "must set either a target value or averageValue"))
-        }
+        "object" if !value && !average => Some((
+            "averageValue",
+            "must set either a target value or averageValue",
+        )),
         "external" if !value && !average => Some((
             "averageValue",
             "must set either a target value for metric or a per-pod target",
         )),
-        "pods" if !average => Some(("averageValue", "must specify a positive target averageValue")),
+        "pods" if !average => Some((
+            "averageValue",
+            "must specify a positive target averageValue",
+        )),
         "resource" | "containerResource" if !percent && !average => Some((
             "averageUtilization",
             "must set either a target raw value or a target utilization",
@@ -227,7 +256,11 @@ fn validate_target(out: &mut Problems, path: &Path, target: &Value) {
     if let Some(percent) = target.opt_int("averageUtilization")
         && percent < 1
     {
-        out.invalid(&path.child("averageUtilization"), percent, "must be greater than 0");
+        out.invalid(
+            &path.child("averageUtilization"),
+            percent,
+            "must be greater than 0",
+        );
     }
 }
 
@@ -238,7 +271,11 @@ fn validate_rules(out: &mut Problems, path: &Path, rules: &Value) {
             out.invalid(&at, window, "must be greater than or equal to zero");
         }
         window if window > MAX_WINDOW => {
-            out.invalid(&at, window, &format!("must be less than or equal to {MAX_WINDOW}"));
+            out.invalid(
+                &at,
+                window,
+                &format!("must be less than or equal to {MAX_WINDOW}"),
+            );
         }
         _ => {}
     }
@@ -269,7 +306,11 @@ fn validate_policy(out: &mut Problems, path: &Path, policy: &Value) {
     }
     for name in ["value", "periodSeconds"] {
         if policy.int(name) <= 0 {
-            out.invalid(&path.child(name), policy.int(name), "must be greater than zero");
+            out.invalid(
+                &path.child(name),
+                policy.int(name),
+                "must be greater than zero",
+            );
         }
     }
     let period = policy.int("periodSeconds");

@@ -2,6 +2,7 @@
 
 pub mod defaults;
 mod label_keys;
+mod parts;
 pub mod requests;
 mod row;
 #[cfg(test)]
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::table::{Column, Row};
 use super::tree::{self, Tree, child, set};
-use super::{Context, Rules, meta};
+use super::{Context, PartRules, Rules, meta};
 
 /// Rules of pods.
 pub struct Pod;
@@ -81,6 +82,14 @@ impl Rules for Pod {
 
     fn validate_status(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         validation::validate_status(new, old).into_errors()
+    }
+
+    fn part(&self, name: &str) -> Option<&'static dyn PartRules> {
+        match name {
+            "ephemeralcontainers" => Some(&parts::EphemeralContainers),
+            "resize" => Some(&parts::Resize),
+            _ => None,
+        }
     }
 
     fn warnings(&self, new: &Value, old: Option<&Value>) -> Vec<String> {

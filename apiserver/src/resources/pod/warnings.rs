@@ -23,15 +23,34 @@ pub fn of_pod(new: &Value, old: Option<&Value>) -> Vec<String> {
     out
 }
 
-/// Warnings of what makes pods from a template.
+/// Warnings of what makes pods from its template.
 pub fn of_workload(new: &Value, old: Option<&Value>) -> Vec<String> {
+    let used_in = Some("Pod names and hostnames");
+    of_maker(new, old, used_in, &["spec", "template"])
+}
+
+/// The same, where the template is found on this way, and the name is used in something.
+pub fn of_maker(
+    new: &Value,
+    old: Option<&Value>,
+    used_in: Option<&str>,
+    way: &[&str],
+) -> Vec<String> {
     let mut out = Vec::new();
     if old.is_none() {
-        out.extend(of_name(new, "Pod names and hostnames"));
+        out.extend(used_in.and_then(|used_in| of_name(new, used_in)));
     }
-    let before = old.map(|old| old.at("spec").at("template"));
-    let path = Path::new("spec").child("template");
-    out.extend(of_template(&path, new.at("spec").at("template"), before));
+    fn template<'v>(object: &'v Value, way: &[&str]) -> &'v Value {
+        way.iter().fold(object, |value, name| value.at(name))
+    }
+    let Some((first, rest)) = way.split_first() else {
+        return out;
+    };
+    let path = rest
+        .iter()
+        .fold(Path::new(first), |path, name| path.child(name));
+    let before = old.map(|old| template(old, way));
+    out.extend(of_template(&path, template(new, way), before));
     out
 }
 

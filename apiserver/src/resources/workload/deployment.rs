@@ -181,15 +181,5 @@ fn validate_status(out: &mut Problems, status: &Value, old: &Value) {
         "collisionCount",
     ];
     super::validate_counts(out, &path, status, &counts, "updatedReplicas");
-    if let Some(before) = old.opt_int("collisionCount")
-        && status
-            .opt_int("collisionCount")
-            .is_none_or(|after| after < before)
-    {
-        out.invalid(
-            &path.child("collisionCount"),
-            status.at("collisionCount"),
-            "cannot be decremented",
-        );
-    }
+    super::validate_collisions(out, &path, status, old);
 }

@@ -1,9 +1,15 @@
-//! Rules of Deployments and ReplicaSets, which keep a number of pods made from a template.
+//! Rules of the workloads that keep pods made from a template, and of what they record.
 
+mod daemon_set;
 mod deployment;
+mod records;
 mod replica_set;
+mod replication_controller;
+mod stateful_set;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_sets;
 
 use serde_json::Value;
 
@@ -12,8 +18,27 @@ use super::problems::{Path, Problems};
 use super::selector;
 use super::tree::Tree;
 
+pub use daemon_set::DaemonSet;
 pub use deployment::Deployment;
+pub use records::{ControllerRevision, PodTemplate};
 pub use replica_set::ReplicaSet;
+pub use replication_controller::ReplicationController;
+pub use stateful_set::StatefulSet;
+
+/// How a workload is called in refusals.
+#[derive(Clone, Copy)]
+struct Owner {
+    /// Where its selector is empty.
+    selector: &'static str,
+    /// Where its pods would end by themselves.
+    deadline: &'static str,
+}
+
+/// Deployments and ReplicaSets, which upstream calls by each other's names.
+const REPLICATED: Owner = Owner {
+    selector: "deployment",
+    deadline: "ReplicaSet",
+};
 
 /// The selector of a workload, and the template that it must select.
 fn validate_selector_and_template(out: &mut Problems, path: &Path, spec: &Value) {
@@ -22,27 +47,45 @@ fn validate_selector_and_template(out: &mut Problems, path: &Path, spec: &Value)
         out.required(&at, "");
     } else {
         selector::validate_label_selector(out, &at, labels);
-        if selector::is_empty(labels) {
-            out.invalid_raw(
-                &at,
-                "{}".to_owned(),
-                "empty selector is invalid for deployment",
-            );
-        }
+        refuse_empty(out, &at, labels, REPLICATED);
     }
     if !selector::is_usable(labels) {
         let shown = super::go_form::label_selector(labels);
         return out.invalid_raw(&at, shown, "invalid label selector");
     }
+    validate_match(out, path, spec);
     let (at, template) = (path.child("template"), spec.at("template"));
-    let own = template.at("metadata").at("labels");
+    validation::validate_template(out, &at, template);
+    validate_restarts(out, &at, template, REPLICATED);
+}
+
+/// An empty selector would select all.
+fn refuse_empty(out: &mut Problems, path: &Path, labels: &Value, owner: Owner) {
+    if !labels.is_null() && selector::is_empty(labels) {
+        let detail = format!("empty selector is invalid for {}", owner.selector);
+        out.invalid_raw(path, "{}".to_owned(), &detail);
+    }
+}
+
+/// The selector must select the pods of the template.
+fn validate_match(out: &mut Problems, path: &Path, spec: &Value) {
+    let labels = spec.at("selector");
+    let own = spec.at("template").at("metadata").at("labels");
     let selects_all = !labels.is_null() && selector::is_empty(labels);
     if !selects_all && !selector::matches(labels, own) {
-        let at = at.child("metadata").child("labels");
-        out.invalid(&at, own, "`selector` does not match template `labels`");
+        refuse_labels(out, path, spec);
     }
-    validation::validate_template(out, &at, template);
-    let (at, pod) = (at.child("spec"), template.at("spec"));
+}
+
+fn refuse_labels(out: &mut Problems, path: &Path, spec: &Value) {
+    let at = path.child("template").child("metadata").child("labels");
+    let own = spec.at("template").at("metadata").at("labels");
+    out.invalid(&at, own, "`selector` does not match template `labels`");
+}
+
+/// Pods of a workload run until it says otherwise.
+fn validate_restarts(out: &mut Problems, path: &Path, template: &Value, owner: Owner) {
+    let (at, pod) = (path.child("spec"), template.at("spec"));
     if pod.text("restartPolicy") != "Always" {
         out.unsupported(
             &at.child("restartPolicy"),
@@ -51,13 +94,26 @@ fn validate_selector_and_template(out: &mut Problems, path: &Path, spec: &Value)
         );
     }
     if pod.has("activeDeadlineSeconds") {
-        let detail = "activeDeadlineSeconds in ReplicaSet is not Supported";
-        out.forbidden(&at.child("activeDeadlineSeconds"), detail);
+        let detail = format!(
+            "activeDeadlineSeconds in {} is not Supported",
+            owner.deadline
+        );
+        out.forbidden(&at.child("activeDeadlineSeconds"), &detail);
+    }
+}
+
+/// The count of collisions of names only rises.
+fn validate_collisions(out: &mut Problems, path: &Path, status: &Value, old: &Value) {
+    let name = "collisionCount";
+    if let Some(before) = old.opt_int(name)
+        && status.opt_int(name).is_none_or(|after| after < before)
+    {
+        out.invalid(&path.child(name), status.int(name), "cannot be decremented");
     }
 }
 
 /// Names and images of a template's containers, as cells.
-fn containers_and_images(template: &Value) -> [Value; 2] {
+pub(super) fn containers_and_images(template: &Value) -> [Value; 2] {
     ["name", "image"].map(|field| {
         let containers = template.at("spec").items("containers").iter();
         containers

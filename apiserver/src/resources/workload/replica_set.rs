@@ -13,7 +13,7 @@ use crate::resources::{Context, Rules, ScaleRules, meta, selector};
 /// Rules of ReplicaSets.
 pub struct ReplicaSet;
 
-const COLUMNS: &[Column] = &[
+pub(super) const COLUMNS: &[Column] = &[
     Column::NAME,
     Column::integer("Desired", "Pods that are wanted."),
     Column::integer("Current", "Pods that are there."),
@@ -104,7 +104,7 @@ fn validate_spec(out: &mut Problems, spec: &Value) {
     super::validate_selector_and_template(out, &path, spec);
 }
 
-fn validate_status(out: &mut Problems, status: &Value) {
+pub(super) fn validate_status(out: &mut Problems, status: &Value) {
     let path = Path::new("status");
     let counts = [
         "replicas",

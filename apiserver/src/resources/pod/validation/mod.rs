@@ -5,6 +5,7 @@ mod annotations;
 mod containers;
 mod env;
 mod mounts;
+mod parts;
 mod probes;
 mod quantities;
 mod scheduling;
@@ -23,8 +24,12 @@ use crate::resources::{format, selector};
 
 pub use affinity::validate_node_selector;
 pub use containers::PROTOCOLS;
+pub use parts::{validate_ephemeral_update, validate_resize};
 pub use probes::validate_port;
-pub use quantities::{parse_or_zero, validate_quantity, validate_requirements};
+pub use quantities::{
+    may_overcommit, parse_or_zero, validate_container_resource, validate_quantity,
+    validate_requirements, validate_resource_name,
+};
 pub use scheduling::{validate_taint_effect, validate_tolerations};
 pub use status::validate_status;
 pub use update::validate_update;

@@ -56,7 +56,8 @@ fn is_huge_page(name: &str) -> bool {
     name.starts_with("hugepages-")
 }
 
-fn may_overcommit(name: &str) -> bool {
+/// Whether more of a resource may be promised than there is.
+pub fn may_overcommit(name: &str) -> bool {
     (!name.contains('/') || name.contains("kubernetes.io/")) && !is_huge_page(name)
 }
 
@@ -92,7 +93,8 @@ fn is_standard(name: &str) -> bool {
     NAMES.contains(&name) || is_huge_page(name) || name.starts_with("requests.hugepages-")
 }
 
-fn validate_name(out: &mut Problems, path: &Path, name: &str) -> bool {
+/// The name of any resource; whether it is one.
+pub fn validate_resource_name(out: &mut Problems, path: &Path, name: &str) -> bool {
     let wrong = names::qualified_name(name);
     if !wrong.is_empty() {
         out.invalid_each(path, name, wrong);
@@ -109,8 +111,9 @@ fn validate_name(out: &mut Problems, path: &Path, name: &str) -> bool {
     true
 }
 
-fn validate_container_resource(out: &mut Problems, path: &Path, name: &str) {
-    validate_name(out, path, name);
+/// The name of a resource that containers ask for.
+pub fn validate_container_resource(out: &mut Problems, path: &Path, name: &str) {
+    validate_resource_name(out, path, name);
     if !name.contains('/') {
         if !["cpu", "memory", "ephemeral-storage"].contains(&name) && !is_huge_page(name) {
             out.invalid(path, name, "must be a standard resource for containers");
@@ -123,7 +126,8 @@ fn validate_container_resource(out: &mut Problems, path: &Path, name: &str) {
 const POD_LEVEL: [&str; 2] = ["cpu", "memory"];
 
 fn validate_pod_resource(out: &mut Problems, path: &Path, name: &str) {
-    if validate_name(out, path, name) && !POD_LEVEL.contains(&name) && !is_huge_page(name) {
+    if validate_resource_name(out, path, name) && !POD_LEVEL.contains(&name) && !is_huge_page(name)
+    {
         out.unsupported(path, name, &POD_LEVEL);
     }
 }
