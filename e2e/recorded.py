@@ -12,8 +12,21 @@ import sys
 import yaml
 
 KINDS = {
-    "namespaces", "nodes", "leases", "pods", "replicasets", "deployments", "services", "ipaddresses",
-    "endpointslices", "endpoints", "configmaps", "secrets", "events", "poddisruptionbudgets", "priorityclasses",
+    "bindings", "componentstatuses", "configmaps", "endpoints", "events", "limitranges", "namespaces", "nodes",
+    "persistentvolumeclaims", "persistentvolumes", "pods", "podtemplates", "replicationcontrollers", "resourcequotas",
+    "secrets", "serviceaccounts", "services",
+    "controllerrevisions", "daemonsets", "deployments", "replicasets", "statefulsets",
+    "horizontalpodautoscalers", "cronjobs", "jobs", "poddisruptionbudgets",
+    "selfsubjectreviews", "tokenreviews",
+    "localsubjectaccessreviews", "selfsubjectaccessreviews", "selfsubjectrulesreviews", "subjectaccessreviews",
+    "certificatesigningrequests", "clusterrolebindings", "clusterroles", "rolebindings", "roles",
+    "ingressclasses", "ingresses", "ipaddresses", "networkpolicies", "servicecidrs", "endpointslices",
+    "csidrivers", "csinodes", "csistoragecapacities", "storageclasses", "volumeattachments", "volumeattributesclasses",
+    "apiservices", "customresourcedefinitions",
+    "mutatingadmissionpolicies", "mutatingadmissionpolicybindings", "mutatingwebhookconfigurations",
+    "validatingadmissionpolicies", "validatingadmissionpolicybindings", "validatingwebhookconfigurations",
+    "priorityclasses", "leases", "runtimeclasses", "flowschemas", "prioritylevelconfigurations",
+    "deviceclasses", "resourceclaims", "resourceclaimtemplates", "resourceslices",
 }
 # /api/v1/namespaces/x/pods/y, /apis/apps/v1/deployments
 PATH = re.compile(r"^/apis?/(?:[^/?]+/)?v[^/?]+/(?:namespaces/[^/?]+/)?([a-z]+)")

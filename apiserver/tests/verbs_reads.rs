@@ -9,7 +9,7 @@ use api::*;
 use etcd::EtcdServer;
 use ferrule_apimachinery::status::Reason;
 use ferrule_apiserver::store::EventKind;
-use ferrule_apiserver::verbs::{Epoch, ListOptions};
+use ferrule_apiserver::verbs::{Epoch, ListOptions, PatchBody, Target, WriteOptions};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,4 +211,80 @@ async fn a_former_leader_cannot_write() {
         Reason::Conflict
     );
     assert_eq!(server.get("configmaps/a").await.unwrap()["data"]["n"], "4");
+}
+
+/// The v2 of what `target` names in v1.
+fn in_v2(server: &Server, target: &str) -> Target {
+    let mut target = server.target(target);
+    let (group, plural) = (&target.resource.group, &target.resource.plural);
+    let resource = server.api.scheme().lookup(group, "v2", plural);
+    target.resource = resource.expect("the version exists").clone();
+    target
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_version_of_a_kind_shows_the_same_object() {
+    let etcd = EtcdServer::start();
+    let server = server(&etcd.endpoint()).await;
+    let hpa = "horizontalpodautoscalers.autoscaling";
+    let made = server
+        .create(
+            hpa,
+            json!({"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"}, "spec": {
+                "maxReplicas": 3, "targetCPUUtilizationPercentage": 60,
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            }}),
+        )
+        .await
+        .unwrap();
+    assert_eq!(made["apiVersion"], "autoscaling/v1");
+    assert_eq!(made["spec"]["minReplicas"], 1);
+
+    let one = format!("{hpa}/web");
+    let v2 = in_v2(&server, &one);
+    let read = server.api.get(&call(), &v2, "").await.unwrap();
+    let read = parse(&read.bytes);
+    assert_eq!(read["apiVersion"], "autoscaling/v2");
+    let target = json!({"type": "Utilization", "averageUtilization": 60});
+    assert_eq!(read["spec"]["metrics"][0]["resource"]["target"], target);
+    assert_eq!(version(&read), version(&made));
+
+    // A patch is of the version that it is sent in; what the version has no field for stays.
+    let options = WriteOptions::default();
+    let behavior = json!({"spec": {"behavior": {"scaleUp": {"stabilizationWindowSeconds": 5}}}});
+    let patch = PatchBody::Merge(behavior);
+    server.api.patch(&call(), &v2, &patch, &options).await.unwrap();
+    let patched = server
+        .merge(&one, json!({"spec": {"targetCPUUtilizationPercentage": 70}}))
+        .await
+        .unwrap();
+    assert_eq!(patched["spec"]["targetCPUUtilizationPercentage"], 70);
+    let read = server.api.get(&call(), &v2, "").await.unwrap();
+    let read = parse(&read.bytes);
+    assert_eq!(read["spec"]["behavior"]["scaleUp"]["stabilizationWindowSeconds"], 5);
+    assert_eq!(
+        read["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"],
+        70
+    );
+
+    // Lists and watches are of the asked version too.
+    let listed = server.list(hpa, &ListOptions::default()).await.unwrap();
+    assert_eq!(listed[0]["spec"]["targetCPUUtilizationPercentage"], 70);
+    let options = ListOptions {
+        resource_version: version(&made).to_owned(),
+        ..ListOptions::default()
+    };
+    let target = server.target(hpa);
+    let mut watch = server.api.watch(&call(), &target, &options).await.unwrap();
+    let mut percents = Vec::new();
+    while percents.len() < 2 {
+        for event in watch.next().await.unwrap().events {
+            let object = parse(&event.object.with_resource_version());
+            assert_eq!(object["apiVersion"], "autoscaling/v1");
+            percents.push(object["spec"]["targetCPUUtilizationPercentage"].clone());
+        }
+    }
+    assert_eq!(percents, [60, 70]);
+    let status = server.delete(&one, json!({})).await.unwrap();
+    assert_eq!(status["status"], "Success");
 }

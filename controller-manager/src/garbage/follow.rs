@@ -77,6 +77,7 @@ impl Following {
         let mut state = self.state();
         let mut kinds = HashMap::new();
         let (mut served, mut new) = (HashSet::new(), Vec::new());
+        let mut preferred = HashSet::new();
         for resource in resources {
             let gvr = GroupVersionResource::from_parts(
                 &resource.group,
@@ -85,7 +86,8 @@ impl Following {
             );
             let kind = Kind::new(&gvr.api_version(), &resource.kind);
             kinds.insert(kind, (gvr.clone(), resource.namespaced));
-            if is_collected(resource) {
+            // Other versions of a resource show the same objects; the preferred one comes first.
+            if is_collected(resource) && preferred.insert((&resource.group, &resource.name)) {
                 if !state.followed.contains_key(&gvr) {
                     new.push((gvr.clone(), resource.kind.clone()));
                     // It counts as not seen from now on.
@@ -151,9 +153,14 @@ mod tests {
             resource("pods", "Pod", &["list", "watch", "delete", "get"]),
             resource("bindings", "Binding", &["create"]),
             resource("events", "Event", &["list", "watch", "delete"]),
+            v1::ApiResource {
+                version: "v0".to_owned(),
+                ..resource("pods", "Pod", &["list", "watch", "delete", "get"])
+            },
         ]);
         let names: Vec<&str> = new.iter().map(|(_, kind)| kind.as_str()).collect();
         assert_eq!(names, ["Pod"]);
+        assert!(following.resource(&Kind::new("v0", "Pod")).is_some());
         assert!(following.resource(&Kind::new("v1", "Binding")).is_some());
         assert!(following.resource(&Kind::new("v1", "Nothing")).is_none());
         assert!(!following.complete(), "its pods were not seen yet");

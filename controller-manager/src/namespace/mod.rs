@@ -4,7 +4,7 @@ pub mod plan;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use async_trait::async_trait;
 use ferrule_apimachinery::scheme::{GroupVersionResource, gvr};
@@ -117,9 +117,12 @@ async fn delete_content(
     client: &Client,
 ) {
     let has = |resource: &v1::ApiResource, verb: &str| resource.verbs.iter().any(|own| own == verb);
+    // Other versions of a resource show the same objects; the preferred one comes first.
+    let mut preferred = HashSet::new();
     let deletable: Vec<&v1::ApiResource> = resources
         .iter()
         .filter(|resource| resource.namespaced && has(resource, "list") && has(resource, "delete"))
+        .filter(|resource| preferred.insert((&resource.group, &resource.name)))
         .collect();
     let is_pods =
         |resource: &&&v1::ApiResource| resource.group.is_empty() && resource.name == "pods";
