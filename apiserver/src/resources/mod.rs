@@ -24,7 +24,7 @@ mod endpoints;
 mod event;
 mod format;
 mod generic;
-mod go_form;
+pub mod go_form;
 mod go_types;
 mod lease;
 mod limit_range;

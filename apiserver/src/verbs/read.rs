@@ -35,6 +35,11 @@ impl Api {
         target: &Target,
         resource_version: &str,
     ) -> Result<Answer, Status> {
+        if !target.resource.is_kept() {
+            let found = self.components(call, target).await?.items.pop();
+            let found = found.ok_or_else(|| errors::not_found(&target.resource, &target.name))?;
+            return Ok(Answer::object(found.bytes.clone(), 0));
+        }
         let stored = self.get_stored(call, target, resource_version).await?;
         match target.subresource.as_str() {
             "" | "status" => {
@@ -83,6 +88,9 @@ impl Api {
         list: &ListOptions,
     ) -> Result<Page, Status> {
         list.check(false)?;
+        if !target.resource.is_kept() {
+            return self.components(call, target).await;
+        }
         let selection = list.selection(&target.resource)?;
         let asked = list
             .revision()

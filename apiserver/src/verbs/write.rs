@@ -65,6 +65,7 @@ impl Api {
             }
             (_, "eviction") => return self.evict(call, target, body, options).await,
             (_, "") if target.resource.is_kept() => {}
+            (_, "") => return self.review(call, target, body, options),
             _ => return Err(Status::method_not_allowed()),
         }
         let mut object = self.decode(call, &target.resource, body, options.validation)?;

@@ -395,25 +395,20 @@ pub(super) fn validate_update(new: &Value, old: &Value) -> Problems {
         meta::validate_immutable(out, &path.child(name), after.at(name), before.at(name));
     };
     fixed(&mut out, "completionMode");
-    for (name, kind) in [("podFailurePolicy", "PodFailurePolicy")] {
-        if !tree::same(after.at(name), before.at(name)) {
-            let shown = match after.at(name) {
+    let fixed_policy = |out: &mut Problems, name: &str, kind: &str| {
+        let policy = after.at(name);
+        if !tree::same(policy, before.at(name)) {
+            let shown = match policy {
                 Value::Null => "null".to_owned(),
                 policy => go_form::compact(kind, policy),
             };
             out.invalid_raw(&path.child(name), shown, "field is immutable");
         }
-    }
-    for name in ["backoffLimitPerIndex", "managedBy"] {
-        fixed(&mut out, name);
-    }
-    if !tree::same(after.at("successPolicy"), before.at("successPolicy")) {
-        let shown = match after.at("successPolicy") {
-            Value::Null => "null".to_owned(),
-            policy => go_form::compact("SuccessPolicy", policy),
-        };
-        out.invalid_raw(&path.child("successPolicy"), shown, "field is immutable");
-    }
+    };
+    fixed_policy(&mut out, "podFailurePolicy", "PodFailurePolicy");
+    fixed(&mut out, "backoffLimitPerIndex");
+    fixed(&mut out, "managedBy");
+    fixed_policy(&mut out, "successPolicy", "SuccessPolicy");
     out
 }
 

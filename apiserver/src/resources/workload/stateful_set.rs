@@ -101,7 +101,7 @@ impl Rules for StatefulSet {
         }
         if !tree::same(&rest, before) {
             let named = CHANGEABLE.map(|name| format!("'{name}'"));
-            let (last, others) = named.split_last().map_or(("", &[][..]), |(l, o)| (l, o));
+            let [others @ .., last] = &named;
             let detail = format!(
                 "updates to statefulset spec for fields other than {} and {last} are forbidden",
                 others.join(", ")
