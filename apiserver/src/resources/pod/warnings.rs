@@ -48,7 +48,7 @@ pub fn of_maker(
     };
     let path = rest
         .iter()
-        .fold(Path::new(first), |path, name| path.child(name));
+        .fold(Path::new(*first), |path, name| path.child(name));
     let before = old.map(|old| template(old, way));
     out.extend(of_template(&path, template(new, way), before));
     out
