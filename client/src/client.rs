@@ -38,6 +38,7 @@ pub struct Client {
     resources: ResourcesClient<Channel>,
     discovery: DiscoveryClient<Channel>,
     metadata: MetadataMap,
+    warned: Option<fn(&str)>,
     /// What watches over the connection ends with the last clone.
     _watched: Arc<()>,
 }
@@ -69,8 +70,15 @@ impl Client {
                 .max_encoding_message_size(MESSAGE_LIMIT),
             discovery: DiscoveryClient::new(channel),
             metadata,
+            warned: None,
             _watched: watched,
         })
+    }
+
+    /// The same connection; every warning that comes with an answer is handed to `handler`.
+    pub fn on_warning(mut self, handler: fn(&str)) -> Client {
+        self.warned = Some(handler);
+        self
     }
 
     /// The same connection, whose writes carry a leader's epoch.
@@ -108,7 +116,7 @@ impl Client {
             ..Default::default()
         };
         let request = self.request(request);
-        deadline(self.resources.clone().get(request))
+        self.answer(self.resources.clone().get(request))
             .await
             .map(Object::from)
     }
@@ -125,7 +133,7 @@ impl Client {
             resource_version_match: String::new(),
             form: options.form.into(),
         });
-        let response = deadline(self.resources.clone().list(request)).await?;
+        let response = self.answer(self.resources.clone().list(request)).await?;
         Ok(List {
             items: response.items,
             table: response.table,
@@ -164,7 +172,7 @@ impl Client {
             options: options.wire(),
             form: options.form.into(),
         });
-        deadline(self.resources.clone().create(request))
+        self.answer(self.resources.clone().create(request))
             .await
             .map(Object::from)
     }
@@ -182,7 +190,7 @@ impl Client {
             options: options.wire(),
             form: options.form.into(),
         });
-        deadline(self.resources.clone().update(request))
+        self.answer(self.resources.clone().update(request))
             .await
             .map(Object::from)
     }
@@ -194,20 +202,21 @@ impl Client {
         patch: &Patch,
         options: &WriteOptions,
     ) -> Result<Object, Status> {
-        let (kind, patch) = match patch {
-            Patch::Merge(patch) => (v1::PatchType::PatchMerge, patch),
-            Patch::Strategic(patch) => (v1::PatchType::PatchStrategicMerge, patch),
-            Patch::Json(patch) => (v1::PatchType::PatchJson, patch),
+        let (kind, patch, force) = match patch {
+            Patch::Merge(patch) => (v1::PatchType::PatchMerge, patch, false),
+            Patch::Strategic(patch) => (v1::PatchType::PatchStrategicMerge, patch, false),
+            Patch::Json(patch) => (v1::PatchType::PatchJson, patch, false),
+            Patch::Apply { object, force } => (v1::PatchType::PatchApply, object, *force),
         };
         let request = self.request(v1::PatchRequest {
             resource: at.wire(),
             r#type: kind.into(),
             patch: Bytes::from(patch.to_string()),
             options: options.wire(),
-            force: false,
+            force,
             form: options.form.into(),
         });
-        deadline(self.resources.clone().patch(request))
+        self.answer(self.resources.clone().patch(request))
             .await
             .map(Object::from)
     }
@@ -220,7 +229,7 @@ impl Client {
             ..Default::default()
         };
         let request = self.request(request);
-        deadline(self.resources.clone().delete(request))
+        self.answer(self.resources.clone().delete(request))
             .await
             .map(Object::from)
     }
@@ -239,7 +248,7 @@ impl Client {
             label_selector: label_selector.to_owned(),
             field_selector: field_selector.to_owned(),
         });
-        let response = deadline(self.resources.clone().delete_collection(request)).await?;
+        let response = self.answer(self.resources.clone().delete_collection(request)).await?;
         Ok(List {
             items: response.items,
             revision: response.revision,
@@ -319,10 +328,26 @@ impl Client {
         Ok(response.into_inner())
     }
 
+    /// What a call answers in time.
+    async fn answer<T>(
+        &self,
+        call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+    ) -> Result<T, Status> {
+        let response = deadline(call).await?;
+        if let Some(handler) = self.warned {
+            let warnings = response.metadata().get_all(WARNING_HEADER);
+            warnings
+                .iter()
+                .filter_map(|text| text.to_str().ok())
+                .for_each(handler);
+        }
+        Ok(response.into_inner())
+    }
+
     /// Every resource that the server serves.
     pub async fn resources(&self) -> Result<Vec<v1::ApiResource>, Status> {
         let request = self.request(v1::ListResourcesRequest {});
-        Ok(deadline(self.discovery.clone().list_resources(request))
+        Ok(self.answer(self.discovery.clone().list_resources(request))
             .await?
             .resources)
     }
@@ -330,12 +355,14 @@ impl Client {
     /// The server's version.
     pub async fn version(&self) -> Result<v1::GetVersionResponse, Status> {
         let request = self.request(v1::GetVersionRequest {});
-        deadline(self.discovery.clone().get_version(request)).await
+        self.answer(self.discovery.clone().get_version(request)).await
     }
 }
 
 /// The request header with the leader's epoch.
 pub const EPOCH_HEADER: &str = "ferrule-leader-epoch";
+/// The answer's header with a warning; there may be several.
+pub const WARNING_HEADER: &str = "ferrule-warning";
 /// The trailer with the Status, as JSON.
 pub const STATUS_TRAILER: &str = "ferrule-status-bin";
 
@@ -350,9 +377,9 @@ fn change(event: v1::WatchEvent) -> Change {
 /// The server is asked to keep the deadline, and is not trusted to.
 async fn deadline<T>(
     call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
-) -> Result<T, Status> {
+) -> Result<tonic::Response<T>, Status> {
     match tokio::time::timeout(CALL_TIMEOUT, call).await {
-        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) => Err(status_of(error)),
         Err(_) => Err(Status::timeout("the API server did not answer in time", 0)),
     }

@@ -196,6 +196,13 @@ pub enum Patch {
     Strategic(Value),
     /// RFC 6902.
     Json(Value),
+    /// Server-side apply: what the manager wants of the object.
+    Apply {
+        /// The object, as far as the manager has an opinion on it.
+        object: Value,
+        /// Take fields over that belong to others.
+        force: bool,
+    },
 }
 
 /// What becomes of an object's dependents.

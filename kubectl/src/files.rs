@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::args::FileArgs;
 use crate::error::{Error, Result};
+use crate::kustomize;
 
 /// The largest file that is read.
 const FILE_LIMIT: u64 = 64 << 20;
@@ -26,6 +27,20 @@ pub struct FromFile {
 /// `command` is named when there is nothing.
 pub fn read(args: &FileArgs, command: &str) -> Result<Vec<FromFile>> {
     let mut objects = Vec::new();
+    if let Some(folder) = args.kustomize.as_deref().filter(|name| !name.is_empty()) {
+        if !args.filename.is_empty() {
+            return Err(Error::local("only one of -f or -k can be specified"));
+        }
+        if args.recursive {
+            return Err(Error::local("the -k flag can't be used with -f or -R"));
+        }
+        let source = folder.to_owned();
+        let built = kustomize::build(folder)?.into_iter();
+        objects.extend(built.map(|object| FromFile {
+            object,
+            source: source.clone(),
+        }));
+    }
     for name in &args.filename {
         if name == "-" {
             let mut text = String::new();

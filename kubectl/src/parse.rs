@@ -26,6 +26,11 @@ pub fn parse(words: &[String]) -> Result<Cli, Refusal> {
         .map_err(|error| refusal(&error, &command, words))
 }
 
+/// All commands with their flags.
+pub fn command() -> Command {
+    lenient(Cli::command())
+}
+
 /// Go's flags: the last of several counts, a value may begin with a hyphen, and every switch
 /// takes `=true` and `=false`.
 fn lenient(command: Command) -> Command {
@@ -69,6 +74,14 @@ pub fn boolean(text: &str) -> Result<bool, String> {
 /// A duration as Go writes it: `1h2m3s`, `500ms`; a bare number is an error, but for 0.
 pub fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::try_from_secs_f64(signed_duration(text)?).unwrap_or_default())
+}
+
+/// The value of `--request-timeout`: a duration, or a whole number of seconds.
+pub fn request_timeout(text: &str) -> Result<Duration, String> {
+    match text.parse::<u64>() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => duration(text),
+    }
 }
 
 /// The same in seconds; it may be negative.
@@ -208,10 +221,8 @@ fn shorthand(flag: &str, words: &[String]) -> String {
 fn unknown(word: &str, path: &str, command: &Command) -> String {
     match path {
         "kubectl" => {}
-        "kubectl create" => {
-            return format!(
-                "error: Unexpected args: [{word}]\nSee 'kubectl create -h' for help and examples"
-            );
+        "kubectl create" | "kubectl apply" => {
+            return format!("error: Unexpected args: [{word}]\nSee '{path} -h' for help and examples");
         }
         _ => {
             return format!(

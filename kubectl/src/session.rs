@@ -1,8 +1,9 @@
 //! What a command works with: the connection, the namespace, and what the server serves.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ferrule_client::kubeconfig::ConfigError;
+use ferrule_client::kubeconfig::{ConfigError, Pem};
 use ferrule_client::{Client, ClientConfig, Kubeconfig};
 use tokio::sync::OnceCell;
 
@@ -20,6 +21,8 @@ pub struct Session {
     pub namespace_given: bool,
     /// Where the server is.
     pub server: String,
+    /// How it is reached.
+    pub config: ClientConfig,
     resources: OnceCell<Resources>,
 }
 
@@ -42,6 +45,52 @@ pub fn load(path: &std::path::Path) -> Result<Kubeconfig> {
     })
 }
 
+/// How many warnings the server has sent.
+static WARNINGS: AtomicUsize = AtomicUsize::new(0);
+
+/// How many warnings the server has sent to this program.
+pub fn warnings() -> usize {
+    WARNINGS.load(Ordering::Relaxed)
+}
+
+fn warned(text: &str) {
+    WARNINGS.fetch_add(1, Ordering::Relaxed);
+    crate::commands::warn(&format!("Warning: {text}"));
+}
+
+/// Lets the context name the cluster and the user of the flags.
+fn choose(file: &mut Kubeconfig, args: &GlobalArgs) {
+    let name = args.context.as_ref().unwrap_or(&file.current_context);
+    let context = file.contexts.iter_mut().find(|own| own.name == *name);
+    let Some(context) = context else {
+        return;
+    };
+    if let Some(cluster) = &args.cluster {
+        context.value.cluster.clone_from(cluster);
+    }
+    if let Some(user) = args.user.last() {
+        context.value.user.clone_from(user);
+    }
+}
+
+/// What the flags say of the connection.
+fn override_by(config: &mut ClientConfig, args: &GlobalArgs) {
+    let file = |path: &String| Pem::File(PathBuf::from(path));
+    if let Some(path) = &args.certificate_authority {
+        config.authority = Some(file(path));
+    }
+    if let (Some(certificate), Some(key)) = (&args.client_certificate, &args.client_key) {
+        config.identity = Some((file(certificate), file(key)));
+    }
+    if let Some(token) = &args.token {
+        config.token = Some(token.clone());
+        config.identity = None;
+    }
+    if let Some(name) = &args.tls_server_name {
+        config.server_name = Some(name.clone());
+    }
+}
+
 impl Session {
     /// Reads the kubeconfig; sends nothing.
     pub fn open(args: &GlobalArgs) -> Result<Session> {
@@ -53,7 +102,7 @@ impl Session {
                     .to_owned(),
             ));
         }
-        let file = load(&path)?;
+        let mut file = load(&path)?;
         if let Some(context) = &args.context
             && !file.contexts.iter().any(|own| own.name == *context)
         {
@@ -61,6 +110,7 @@ impl Session {
                 "Error in configuration: context was not found for specified context: {context}"
             )));
         }
+        choose(&mut file, args);
         let mut config = ClientConfig::from_kubeconfig(&file, args.context.as_deref())
             .map_err(|error| Error::local(error.to_string()))?;
         config.user_agent = concat!("kubectl/", env!("CARGO_PKG_VERSION")).to_owned();
@@ -72,12 +122,15 @@ impl Session {
                     .to_owned(),
             ];
         }
+        override_by(&mut config, args);
         let client = Client::new(&config).map_err(|error| Error::local(error.to_string()))?;
+        let client = client.on_warning(warned);
         Ok(Session {
             client,
-            namespace: args.namespace.clone().unwrap_or(config.namespace),
+            namespace: args.namespace.clone().unwrap_or(config.namespace.clone()),
             namespace_given: args.namespace.is_some(),
             server: config.servers.first().cloned().unwrap_or_default(),
+            config,
             resources: OnceCell::new(),
         })
     }

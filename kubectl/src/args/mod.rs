@@ -1,7 +1,9 @@
 //! The command line, with upstream's flags.
 
 mod config;
+mod access;
 mod create;
+mod local;
 mod read;
 mod rollout;
 mod set;
@@ -14,7 +16,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use config::*;
+pub use access::*;
 pub use create::*;
+pub use local::*;
 pub use read::*;
 pub use rollout::*;
 pub use set::*;
@@ -49,6 +53,33 @@ pub struct GlobalArgs {
     /// The address and port of the Kubernetes API server.
     #[arg(short = 's', long, global = true, value_name = "ADDRESS")]
     pub server: Option<String>,
+    /// The name of the kubeconfig cluster to use.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// The name of the kubeconfig user to use.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub user: Vec<String>,
+    /// Bearer token for authentication to the API server.
+    #[arg(long, global = true, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// Server name to use for server certificate validation.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub tls_server_name: Option<String>,
+    /// Path to a cert file for the certificate authority.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub certificate_authority: Option<String>,
+    /// Path to a client certificate file for TLS.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub client_certificate: Option<String>,
+    /// Path to a client key file for TLS.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub client_key: Option<String>,
+    /// The length of time to wait before giving up on the command's requests; zero means don't time out.
+    #[arg(long, global = true, default_value = "0", hide_default_value = true, value_name = "DURATION", value_parser = crate::parse::request_timeout)]
+    pub request_timeout: std::time::Duration,
+    /// Treat warnings received from the server as errors and exit with a non-zero exit code.
+    #[arg(long, global = true)]
+    pub warnings_as_errors: bool,
 }
 
 /// Files with objects.
@@ -60,6 +91,16 @@ pub struct FileArgs {
     /// Process the directory used in -f, --filename recursively.
     #[arg(short = 'R', long)]
     pub recursive: bool,
+    /// Process the kustomization directory. This flag can't be used together with -f or -R.
+    #[arg(short = 'k', long, value_name = "DIRECTORY")]
+    pub kustomize: Option<String>,
+}
+
+impl FileArgs {
+    /// Neither a file nor a kustomization is named.
+    pub fn is_empty(&self) -> bool {
+        self.filename.is_empty() && self.kustomize.as_deref().unwrap_or_default().is_empty()
+    }
 }
 
 /// Whether anything is stored.
@@ -74,15 +115,32 @@ pub enum DryRun {
     Server,
 }
 
+/// How objects are printed.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PrintArgs {
+    /// Output format. One of: (json, yaml, kyaml, name, go-template, go-template-file, template, templatefile, jsonpath, jsonpath-as-json, jsonpath-file).
+    #[arg(short = 'o', long, value_name = "FORMAT")]
+    pub output: Option<String>,
+    /// Template string or path to template file to use when -o=go-template, -o=go-template-file.
+    #[arg(long, value_name = "TEMPLATE")]
+    pub template: Option<String>,
+    /// If true, ignore any errors in templates when a field or map key is missing in the template.
+    #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = crate::parse::boolean)]
+    pub allow_missing_template_keys: bool,
+    /// If true, keep the managedFields when printing objects in JSON or YAML format.
+    #[arg(long)]
+    pub show_managed_fields: bool,
+}
+
 /// Output and dry run of a command that writes.
 #[derive(Args, Clone, Debug, Default)]
 pub struct WriteArgs {
     /// Must be "none", "server", or "client".
     #[arg(long, value_enum, default_value = "none", num_args = 0..=1, require_equals = true, default_missing_value = "client")]
     pub dry_run: DryRun,
-    /// Output format: json, yaml or name.
-    #[arg(short = 'o', long, value_name = "FORMAT")]
-    pub output: Option<String>,
+    /// How the objects are printed.
+    #[command(flatten)]
+    pub print: PrintArgs,
     /// Name of the manager used to track field ownership.
     #[arg(long, value_name = "NAME")]
     pub field_manager: Option<String>,
@@ -92,9 +150,6 @@ pub struct WriteArgs {
     /// Record the current command in the annotation kubernetes.io/change-cause.
     #[arg(long, hide = true)]
     pub record: bool,
-    /// If true, keep the managedFields when printing objects in JSON or YAML format.
-    #[arg(long)]
-    pub show_managed_fields: bool,
     /// Must be one of: strict (or true), warn, ignore (or false).
     #[arg(long, value_name = "MODE", default_value = "strict", num_args = 0..=1, require_equals = true, default_missing_value = "strict")]
     pub validate: String,
@@ -159,7 +214,14 @@ pub enum Command {
     /// Copy files and directories to and from containers.
     Cp(CpArgs),
     /// Apply a configuration to a resource by file name or stdin.
+    #[command(args_conflicts_with_subcommands = true)]
     Apply(ApplyArgs),
+    /// Diff the live version against a would-be applied version.
+    Diff(DiffArgs),
+    /// Edit a resource on the server.
+    Edit(EditArgs),
+    /// Build a kustomization target from a directory.
+    Kustomize(KustomizeArgs),
     /// Update fields of a resource.
     Patch(PatchArgs),
     /// Replace a resource by file name or stdin.
@@ -176,9 +238,24 @@ pub enum Command {
     ApiResources(ApiResourcesArgs),
     /// Print the supported API versions on the server, in the form of "group/version".
     ApiVersions(ClusterInfoArgs),
+    /// Inspect authorization.
+    #[command(subcommand)]
+    Auth(AuthCommand),
+    /// Modify certificate resources.
+    #[command(subcommand)]
+    Certificate(CertificateCommand),
+    /// Look up a deployment, replica set, stateful set, or replication controller and create an autoscaler for it.
+    Autoscale(AutoscaleArgs),
+    /// Output shell completion code for the specified shell (bash, zsh, fish, or powershell).
+    Completion(CompletionArgs),
     /// Modify kubeconfig files.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print the list of flags inherited by all commands.
+    Options,
+    /// Provides utilities for interacting with plugins.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
     /// Print the client and server version information.
     Version(VersionArgs),
 }

@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Args};
 
-use super::{FileArgs, SelectArgs};
+use super::{FileArgs, PrintArgs, SelectArgs};
 
 /// Flags of `get`.
 #[derive(Args, Clone, Debug, Default)]
@@ -15,9 +15,9 @@ pub struct GetArgs {
     /// Which objects.
     #[command(flatten)]
     pub select: SelectArgs,
-    /// Output format. One of: (json, yaml, name, wide).
-    #[arg(short = 'o', long, value_name = "FORMAT")]
-    pub output: Option<String>,
+    /// How the objects are printed.
+    #[command(flatten)]
+    pub print: PrintArgs,
     /// After listing/getting the requested object, watch for changes.
     #[arg(short = 'w', long)]
     pub watch: bool,
@@ -36,9 +36,6 @@ pub struct GetArgs {
     /// If non-empty, sort list types using this field specification, a JSONPath expression.
     #[arg(long, value_name = "FIELD")]
     pub sort_by: Option<String>,
-    /// Template string or path to template file to use with -o jsonpath or go-template.
-    #[arg(long, value_name = "TEMPLATE")]
-    pub template: Option<String>,
     /// Return large lists in chunks rather than all at once. Pass 0 to disable.
     #[arg(long, default_value_t = 500, value_name = "COUNT")]
     pub chunk_size: i64,
@@ -48,15 +45,18 @@ pub struct GetArgs {
     /// List the resource type for the requested object(s).
     #[arg(long)]
     pub show_kind: bool,
-    /// If true, keep the managedFields when printing objects in JSON or YAML format.
-    #[arg(long)]
-    pub show_managed_fields: bool,
     /// Labels that are going to be presented as columns.
     #[arg(short = 'L', long, value_delimiter = ',', value_name = "KEYS")]
     pub label_columns: Vec<String>,
     /// Treat "resource not found" as a successful retrieval.
     #[arg(long)]
     pub ignore_not_found: bool,
+    /// If specified, gets the subresource of the requested object.
+    #[arg(long, value_name = "NAME")]
+    pub subresource: Option<String>,
+    /// If true, have the server return the appropriate table output.
+    #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set, value_parser = crate::parse::boolean)]
+    pub server_print: bool,
 }
 
 /// Flags of `describe`.
@@ -93,9 +93,9 @@ pub struct EventsArgs {
     /// When using the default output format, don't print headers.
     #[arg(long)]
     pub no_headers: bool,
-    /// Output format: json, yaml, name, ….
-    #[arg(short = 'o', long, value_name = "FORMAT")]
-    pub output: Option<String>,
+    /// How the objects are printed.
+    #[command(flatten)]
+    pub print: PrintArgs,
     /// Return large lists in chunks rather than all at once. Pass 0 to disable.
     #[arg(long, default_value_t = 500, value_name = "COUNT")]
     pub chunk_size: i64,

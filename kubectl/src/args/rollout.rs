@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Subcommand};
 
-use super::{DryRun, FileArgs};
+use super::{DryRun, FileArgs, PrintArgs};
 
 /// Commands below `rollout`.
 #[derive(Subcommand, Debug)]
@@ -42,9 +42,9 @@ pub struct RolloutArgs {
     /// Which workloads.
     #[command(flatten)]
     pub workloads: WorkloadArgs,
-    /// Output format: json, yaml or name.
-    #[arg(short = 'o', long, value_name = "FORMAT")]
-    pub output: Option<String>,
+    /// How the objects are printed.
+    #[command(flatten)]
+    pub print: PrintArgs,
     /// Name of the manager used to track field ownership.
     #[arg(long, value_name = "NAME")]
     pub field_manager: Option<String>,
@@ -73,9 +73,9 @@ pub struct RolloutUndoArgs {
     /// Must be "none", "server", or "client".
     #[arg(long, value_enum, default_value = "none", num_args = 0..=1, require_equals = true, default_missing_value = "client")]
     pub dry_run: DryRun,
-    /// Output format: json, yaml or name.
-    #[arg(short = 'o', long, value_name = "FORMAT")]
-    pub output: Option<String>,
+    /// How the objects are printed.
+    #[command(flatten)]
+    pub print: PrintArgs,
 }
 
 /// Flags of `rollout status`.

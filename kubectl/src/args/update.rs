@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{DryRun, FileArgs, RunningArgs, SelectArgs, WriteArgs};
+use super::{DryRun, FileArgs, PrintArgs, RunningArgs, SelectArgs, WriteArgs};
 
 /// Flags of `run`.
 #[derive(Args, Clone, Debug)]
@@ -234,9 +234,9 @@ pub struct WaitArgs {
     /// The length of time to wait before giving up. Zero means check once and don't wait, negative means wait for a week.
     #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = crate::parse::signed_duration)]
     pub timeout: f64,
-    /// Output format: json, yaml or name.
-    #[arg(short = 'o', long, value_name = "FORMAT")]
-    pub output: Option<String>,
+    /// How the objects are printed.
+    #[command(flatten)]
+    pub print: PrintArgs,
 }
 
 /// Flags of commands that have none of their own.

@@ -27,7 +27,7 @@ pub enum Change {
 pub async fn run(session: &Session, args: &RolloutArgs, change: Change) -> Result<()> {
     let report = Report {
         typed: true,
-        ..Report::of(args.output.as_deref(), DryRun::None)?
+        ..Report::of(&args.print, DryRun::None)?
     };
     let mut errors = Vec::new();
     for one in rollout::workloads(session, &args.workloads).await? {

@@ -273,11 +273,15 @@ fn view(mut file: Kubeconfig, minify: bool, raw: bool, wanted: &str) -> Result<(
     let documents =
         ferrule_apimachinery::yaml::read(&text).map_err(|error| Error::local(error.to_string()))?;
     let value = documents.into_iter().next().unwrap_or(Value::Null);
-    let format = Format::of_object(Some(wanted)).map(|format| match format {
+    let print = crate::args::PrintArgs {
+        output: Some(wanted.to_owned()),
+        ..crate::args::PrintArgs::default()
+    };
+    let format = Format::of_object(&print).map(|format| match format {
         Format::Table => Format::Yaml,
         other => other,
     })?;
-    print(&output::object(&value, &format, "")?)
+    output::print(&value, &format, "")
 }
 
 fn hide(secret: &mut Option<String>, with: &str) {

@@ -27,27 +27,7 @@ struct Gone {
 /// Runs the command.
 pub async fn run(session: &Session, args: &DeleteArgs) -> Result<()> {
     let grace = grace_period(args)?;
-    let propagation = match args.cascade.as_str() {
-        "background" => Propagation::Background,
-        "foreground" => Propagation::Foreground,
-        "orphan" => Propagation::Orphan,
-        "true" | "false" => {
-            let (value, instead) = match args.cascade.as_str() {
-                "true" => (Propagation::Background, "background"),
-                _ => (Propagation::Orphan, "orphan"),
-            };
-            warn(&format!(
-                "warning: --cascade={} is deprecated (boolean value) and can be replaced with --cascade={instead}.",
-                args.cascade
-            ));
-            value
-        }
-        other => {
-            return Err(Error::local(format!(
-                "invalid cascade value ({other}). Must be \"background\", \"foreground\", or \"orphan\""
-            )));
-        }
-    };
+    let propagation = propagation(&args.cascade)?;
     if let Some(other) = args
         .output
         .as_deref()
@@ -137,6 +117,49 @@ pub async fn run(session: &Session, args: &DeleteArgs) -> Result<()> {
     Error::all(errors)
 }
 
+/// The value of `--cascade`.
+pub fn propagation(cascade: &str) -> Result<Propagation> {
+    Ok(match cascade {
+        "background" => Propagation::Background,
+        "foreground" => Propagation::Foreground,
+        "orphan" => Propagation::Orphan,
+        "true" | "false" => {
+            let (value, instead) = match cascade {
+                "true" => (Propagation::Background, "background"),
+                _ => (Propagation::Orphan, "orphan"),
+            };
+            warn(&format!(
+                "warning: --cascade={cascade} is deprecated (boolean value) and can be replaced with --cascade={instead}."
+            ));
+            value
+        }
+        other => {
+            return Err(Error::local(format!(
+                "invalid cascade value ({other}). Must be \"background\", \"foreground\", or \"orphan\""
+            )));
+        }
+    })
+}
+
+/// Deletes an object so that another can have its name: returns when it is gone.
+pub async fn for_another(
+    session: &Session,
+    resource: &ApiResource,
+    namespace: &str,
+    name: &str,
+    current: &Value,
+) -> Result<()> {
+    one(session, resource, namespace, name, true).await?;
+    let uid = current["metadata"]["uid"].as_str().unwrap_or_default();
+    let gone = Gone {
+        resource: resource.clone(),
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        uid: uid.to_owned(),
+    };
+    wait_until_gone(session, &gone).await
+}
+
 /// Deletes one object, if it is there, and does not wait for its end.
 pub async fn one(
     session: &Session,
@@ -220,7 +243,7 @@ async fn choose(
     errors: &mut Vec<Error>,
 ) -> Result<Vec<Chosen>> {
     let mut chosen = Vec::new();
-    if !args.files.filename.is_empty() {
+    if !args.files.is_empty() {
         let resources = session.resources().await?;
         for file in crate::files::read(&args.files, "delete")? {
             let resource = match select::resource_of(session, resources, &file.object, &file.source)

@@ -12,7 +12,7 @@ use crate::session::Session;
 
 /// Runs the command.
 pub async fn run(session: &Session, args: &DescribeArgs) -> Result<()> {
-    if args.words.is_empty() && args.files.filename.is_empty() {
+    if args.words.is_empty() && args.files.is_empty() {
         return Err(Error::local(
             "You must specify the type of resource to describe. Use \"kubectl api-resources\" for a complete list of \
              supported resources.",

@@ -35,7 +35,7 @@ pub async fn run(session: &Session, args: &DrainArgs) -> Result<()> {
     let nodes = node::nodes(session, &args.nodes, "drain").await?;
     let dry_run = args.nodes.dry_run;
     node::switch_all(session, &nodes, true, dry_run).await?;
-    let report = Report::of(None, dry_run)?;
+    let report = Report::plain(dry_run);
     let mut failed: Vec<(&str, Vec<Error>)> = Vec::new();
     for one in &nodes {
         let drain = Drain {

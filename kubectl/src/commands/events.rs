@@ -20,7 +20,7 @@ pub async fn run(session: &Session, args: &EventsArgs) -> Result<()> {
     if !args.types.iter().all(known) {
         return Err(Error::local("valid --types are Normal or Warning"));
     }
-    let format = Format::of_object(args.output.as_deref())?;
+    let format = Format::of_object(&args.print)?;
     let resources = session.resources().await?;
     let fields = match &args.r#for {
         None => String::new(),
@@ -135,10 +135,10 @@ impl Printer<'_> {
             )
         };
         if listed && matches!(self.format, Format::Json | Format::Yaml) {
-            return print(&output::object(&objects::list(found), &self.format, "")?);
+            return output::print(&objects::list(found), &self.format, "");
         }
         for event in &found {
-            print(&output::object(event, &self.format, &name(event))?)?;
+            output::print(event, &self.format, &name(event))?;
         }
         Ok(())
     }

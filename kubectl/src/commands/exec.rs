@@ -11,7 +11,7 @@ use crate::session::Session;
 
 /// Runs the command; its exit code becomes ours.
 pub async fn run(session: &Session, args: &ExecArgs) -> Result<()> {
-    let from_files = !args.files.filename.is_empty();
+    let from_files = !args.files.is_empty();
     if args.words.len() + usize::from(from_files) > 1 {
         return Err(Error::usage(
             "exec",

@@ -20,8 +20,8 @@ pub async fn run(session: &Session, args: &GetArgs) -> Result<()> {
     if let Some(path) = &args.raw {
         return raw::get(session, path).await;
     }
-    let format = Format::parse(args.output.as_deref(), args.template.as_deref())?;
-    if args.words.is_empty() && args.files.filename.is_empty() {
+    let format = Format::parse(&args.print)?;
+    if args.words.is_empty() && args.files.is_empty() {
         return Err(Error::Plain(
             "You must specify the type of resource to get. Use \"kubectl api-resources\" for a complete list of \
              supported resources.\n\nerror: Required resource not specified.\nUse \"kubectl explain <resource>\" for a \
@@ -253,15 +253,15 @@ async fn whole(
         _ => {}
     }
     let mut items: Vec<Value> = found.into_iter().map(|(_, object)| object).collect();
-    if !args.show_managed_fields {
+    if !args.print.show_managed_fields {
         items.iter_mut().for_each(objects::without_managed_fields);
     }
     let asked: usize = targets.iter().map(|(target, _)| target.names.len()).sum();
     let single = named && asked == 1;
     match items.len() {
-        1 if single => print(&output::object(&items[0], format, "")?)?,
+        1 if single => output::print(&items[0], format, "")?,
         0 if single => {}
-        _ => print(&output::object(&objects::list(items), format, "")?)?,
+        _ => output::print(&objects::list(items), format, "")?,
     }
     Error::all(errors)
 }
@@ -331,11 +331,11 @@ async fn watch(
                 if *format == Format::Yaml && std::mem::replace(&mut headed, true) {
                     print("---\n")?;
                 }
-                print(&output::object(
+                output::print(
                     &object,
                     format,
                     &qualified(target, &object),
-                )?)?;
+                )?;
                 continue;
             }
             let rows: Table = ferrule_client::client::parse(&change.object)?;

@@ -50,7 +50,7 @@ pub type Changes = Vec<(String, Option<String>)>;
 /// Runs the command.
 pub async fn run(session: &Session, args: &MarkArgs, mark: Mark) -> Result<()> {
     let (words, changes) = changes(&args.words, mark)?;
-    if words.is_empty() && args.files.filename.is_empty() {
+    if words.is_empty() && args.files.is_empty() {
         return Err(Error::local(
             "one or more resources must be specified as <resource> <name> or <resource>/<name>",
         ));

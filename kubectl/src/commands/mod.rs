@@ -4,9 +4,14 @@ pub mod api_resources;
 pub mod apply;
 pub mod archive;
 pub mod attach;
-pub mod budget;
+pub mod auth;
+pub mod autoscale;
+pub mod certificate;
+
 pub mod change;
 pub mod config;
+pub mod diff;
+pub mod edit;
 pub mod cp;
 pub mod create;
 pub mod delete;
@@ -17,6 +22,7 @@ pub mod evict;
 pub mod exec;
 pub mod expose;
 pub mod get;
+pub mod local;
 pub mod logs;
 pub mod mark;
 pub mod node;
@@ -32,7 +38,7 @@ pub mod rollout;
 pub mod run;
 pub mod scale;
 pub mod select;
-pub mod service;
+
 pub mod set;
 pub mod set_env;
 pub mod set_image;
@@ -45,24 +51,49 @@ pub mod write;
 
 use std::io::Write;
 
-use crate::args::{Cli, Command, SetCommand};
+use crate::args::{AuthCommand, Cli, Command, SetCommand};
 use crate::error::{Error, Result};
-use crate::session::Session;
+use crate::session::{self, Session};
 
 /// Runs a command line.
 pub async fn run(cli: Cli) -> Result<()> {
     let global = &cli.global;
     let session = match cli.command {
         Command::Config(command) => return config::run(global, command),
+        Command::Kustomize(args) => return local::kustomize(&args),
+        Command::Completion(args) => return local::completion(&args),
+        Command::Options => return local::options(),
+        Command::Plugin(command) => return local::plugin(&command),
         Command::Version(args) => return version::run(global, &args).await,
         _ => Session::open(global)?,
     };
     let session = &session;
-    match cli.command {
+    let limit = global.request_timeout;
+    let work = dispatch(session, cli.command);
+    let result = if limit.is_zero() {
+        work.await
+    } else {
+        let timed_out = || Error::local("context deadline exceeded");
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(timed_out()))
+    };
+    result?;
+    match session::warnings() {
+        count if count > 0 && global.warnings_as_errors => {
+            let plural = if count == 1 { "" } else { "s" };
+            Err(Error::local(format!("{count} warning{plural} received")))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn dispatch(session: &Session, command: Command) -> Result<()> {
+    match command {
         Command::Get(args) => get::run(session, &args).await,
         Command::Create(args) => create::run(session, args).await,
         Command::Run(args) => run::run(session, &args).await,
         Command::Apply(args) => apply::run(session, &args).await,
+        Command::Diff(args) => diff::run(session, &args).await,
+        Command::Edit(args) => edit::run(session, &args, edit::What::Objects).await,
         Command::Describe(args) => describe::run(session, &args).await,
         Command::Delete(args) => delete::run(session, &args).await,
         Command::Scale(args) => scale::run(session, &args).await,
@@ -92,7 +123,17 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::ApiResources(args) => api_resources::run(session, &args).await,
         Command::ApiVersions(args) => api_resources::versions(session, &args.words).await,
         Command::ClusterInfo(args) => api_resources::cluster_info(session, &args.words).await,
-        Command::Config(_) | Command::Version(_) => Ok(()),
+        Command::Auth(AuthCommand::CanI(args)) => auth::can_i(session, &args).await,
+        Command::Auth(AuthCommand::Whoami(args)) => auth::whoami(session, &args).await,
+        Command::Certificate(command) => certificate::run(session, &command).await,
+        Command::Autoscale(args) => autoscale::run(session, &args).await,
+        // These need no session.
+        Command::Config(_)
+        | Command::Version(_)
+        | Command::Kustomize(_)
+        | Command::Completion(_)
+        | Command::Options
+        | Command::Plugin(_) => Ok(()),
     }
 }
 

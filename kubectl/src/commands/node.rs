@@ -255,7 +255,7 @@ pub async fn switch_all(
     cordon: bool,
     dry_run: DryRun,
 ) -> Result<()> {
-    let report = Report::of(None, dry_run)?;
+    let report = Report::plain(dry_run);
     for one in nodes {
         if let Err(error) = switch(session, one, cordon, &report).await {
             let command = if cordon { "cordon" } else { "uncordon" };

@@ -1,78 +1,141 @@
-//! `kubectl get --raw`: a path of the REST interface, asked for over gRPC.
+//! `--raw`: a request to a path of the server's REST interface, and its answer as it is.
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use ferrule_apimachinery::status::Status;
-use ferrule_client::client::ListOptions;
-use serde_json::{Value, json};
 
 use super::print;
-use crate::error::Result;
-use crate::output::objects;
-use crate::resources::{api_version, at};
+use crate::args::FileArgs;
+use crate::error::{Error, Result};
 use crate::session::Session;
 
-/// Prints what the path holds: an object, or a list of them.
+/// The longest answer that is read.
+const LIMIT: usize = 1 << 30;
+/// The longest body that is sent.
+const BODY_LIMIT: u64 = 64 << 20;
+
+/// Prints what a path holds.
 pub async fn get(session: &Session, path: &str) -> Result<()> {
-    let path = path.split('?').next().unwrap_or_default();
-    let words: Vec<&str> = path.split('/').filter(|word| !word.is_empty()).collect();
-    if words == ["version"] {
-        let version = session.client.version().await?;
-        let version = json!({
-            "major": version.major, "minor": version.minor, "gitVersion": version.git_version,
-            "gitCommit": version.git_commit, "buildDate": version.build_date, "platform": version.platform,
-        });
-        return print(&objects::format(&version, &crate::output::Format::Json));
-    }
-    let (group, version, rest) = match words.as_slice() {
-        ["api", version, rest @ ..] => ("", *version, rest),
-        ["apis", group, version, rest @ ..] => (*group, *version, rest),
-        _ => return Err(nothing_there().into()),
-    };
-    let resources = session.resources().await?;
-    let known = |name: &str| {
-        let mut all = resources.all().iter();
-        all.find(|own| own.group == group && own.version == version && own.name == name)
-    };
-    let (namespace, name, rest) = match rest {
-        ["namespaces", namespace, name, rest @ ..] if known(name).is_some() => {
-            (*namespace, *name, rest)
-        }
-        [name, rest @ ..] => ("", *name, rest),
-        [] => return Err(nothing_there().into()),
-    };
-    let resource = known(name).ok_or_else(nothing_there)?;
-    let place = at(resource, namespace);
-    match rest {
-        [] => {
-            let listed = session
-                .client
-                .list_all(&place, &ListOptions::default())
-                .await?;
-            let items = listed.items.iter();
-            let items: Vec<Value> = items
-                .map(|item| ferrule_client::client::parse(item))
-                .collect::<std::result::Result<_, _>>()?;
-            let list = json!({
-                "kind": format!("{}List", resource.kind),
-                "apiVersion": api_version(resource),
-                "metadata": {"resourceVersion": listed.revision.to_string()},
-                "items": items,
-            });
-            print(&format!("{}\n", objects::compact(&list)))
-        }
-        [name, rest @ ..] => {
-            let place = place.name(*name);
-            let place = match rest {
-                [] => place,
-                rest => place.subresource(rest.join("/")),
-            };
-            let object: Value = session.client.get(&place).await?.parse()?;
-            print(&format!("{}\n", objects::compact(&object)))
-        }
-    }
+    request(session, "GET", path, Vec::new()).await
 }
 
-fn nothing_there() -> Status {
-    let mut status = Status::not_found("", "", "");
-    "the server could not find the requested resource".clone_into(&mut status.message);
-    status
+/// Sends the one file of the flags to a path, and prints the answer.
+pub async fn send(session: &Session, method: &str, path: &str, files: &FileArgs) -> Result<()> {
+    let command = match method {
+        "POST" => "create",
+        "PUT" => "replace",
+        _ => "delete",
+    };
+    let body = match files.filename.as_slice() {
+        [] if method == "DELETE" => Vec::new(),
+        [file] => read(file)?,
+        _ => {
+            return Err(Error::usage(
+                command,
+                "--raw can only use a single local file or stdin",
+            ));
+        }
+    };
+    request(session, method, path, body).await
+}
+
+fn read(file: &str) -> Result<Vec<u8>> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    let result = match file {
+        "-" => std::io::stdin().take(BODY_LIMIT).read_to_end(&mut bytes),
+        path => std::fs::File::open(path)
+            .and_then(|opened| opened.take(BODY_LIMIT).read_to_end(&mut bytes)),
+    };
+    let refused = |error: &std::io::Error| {
+        Error::local(format!("open {file}: {}", crate::output::go(error)))
+    };
+    result.map_err(|error| refused(&error))?;
+    Ok(bytes)
+}
+
+async fn request(session: &Session, method: &str, path: &str, body: Vec<u8>) -> Result<()> {
+    if !path.starts_with('/') {
+        return Err(Error::local(format!("invalid path {path:?}: it begins with no slash")));
+    }
+    let server = &session.server;
+    let unreached = |error: &dyn std::fmt::Display| {
+        Error::from(Status {
+            code: 0,
+            ..Status::service_unavailable(format!("connect to {server}: {error}"))
+        })
+    };
+    let config = &session.config;
+    let mut tls = ferrule_client::connection::tls(config)
+        .map_err(|error| Error::local(error.to_string()))?;
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let host = server.rsplit_once(':').map_or(server.as_str(), |(host, _)| host);
+    let host = host.trim_matches(['[', ']']);
+    let name = config.server_name.as_deref().unwrap_or(host).to_owned();
+    let name = ServerName::try_from(name).map_err(|error| Error::local(error.to_string()))?;
+    let stream = TcpStream::connect(server).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => unreached(&"connection refused"),
+        _ => unreached(&error),
+    })?;
+    let connector = TlsConnector::from(std::sync::Arc::new(tls));
+    let stream = connector.connect(name, stream).await.map_err(|error| unreached(&error))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| unreached(&error))?;
+    tokio::spawn(connection);
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, server)
+        .header(ACCEPT, "application/json, */*")
+        .header(USER_AGENT, &config.user_agent);
+    if !body.is_empty() {
+        request = request.header(CONTENT_TYPE, "application/json");
+    }
+    if let Some(token) = &config.token {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let request = request
+        .body(Full::<bytes::Bytes>::from(body))
+        .map_err(|error| Error::local(format!("invalid path {path:?}: {error}")))?;
+    let answer = sender.send_request(request).await.map_err(|error| unreached(&error))?;
+    let status = answer.status();
+    if status.is_success() {
+        let mut body = answer.into_body();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| unreached(&error))?;
+            if let Some(data) = frame.data_ref() {
+                print(&String::from_utf8_lossy(data))?;
+            }
+        }
+        return Ok(());
+    }
+    let body = Limited::new(answer.into_body(), LIMIT).collect().await;
+    let body = body.map_err(|error| unreached(&error))?.to_bytes();
+    Err(refusal(status, &body))
+}
+
+/// What a refused request says.
+fn refusal(code: StatusCode, body: &[u8]) -> Error {
+    if let Some(status) = Status::from_json(body) {
+        return status.into();
+    }
+    let text = String::from_utf8_lossy(body);
+    match code {
+        StatusCode::NOT_FOUND => {
+            let mut status = Status::not_found("", "", "");
+            "the server could not find the requested resource".clone_into(&mut status.message);
+            status.into()
+        }
+        StatusCode::INTERNAL_SERVER_ERROR => Error::from(Status::internal(format!(
+            "an error on the server ({text:?}) has prevented the request from succeeding"
+        ))),
+        code => Error::local(format!("the server answered {code}: {text}")),
+    }
 }

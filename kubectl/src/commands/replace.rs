@@ -12,7 +12,7 @@ use crate::session::Session;
 
 /// Runs the command.
 pub async fn run(session: &Session, args: &ReplaceArgs) -> Result<()> {
-    if args.files.filename.is_empty() {
+    if args.files.is_empty() {
         return Err(Error::local("must specify one of -f and -k"));
     }
     let mut errors = Vec::new();

@@ -128,7 +128,7 @@ fn target<'a>(sets: &'a [(i64, Value)], revision: i64, name: &str) -> Result<&'a
 pub async fn undo(session: &Session, args: &RolloutUndoArgs) -> Result<()> {
     let report = Report {
         typed: true,
-        ..Report::of(args.output.as_deref(), args.dry_run)?
+        ..Report::of(&args.print, args.dry_run)?
     };
     for one in rollout::workloads(session, &args.workloads).await? {
         let sets = sets(session, &one, "rollbacker").await?;

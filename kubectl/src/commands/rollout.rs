@@ -27,7 +27,7 @@ pub async fn run(session: &Session, command: &RolloutCommand) -> Result<()> {
 
 /// The workloads that the command line names.
 pub async fn workloads(session: &Session, args: &WorkloadArgs) -> Result<Vec<select::Found>> {
-    if args.words.is_empty() && args.files.filename.is_empty() {
+    if args.words.is_empty() && args.files.is_empty() {
         return Err(Error::local("required resource not specified"));
     }
     let selection = Selection {

@@ -81,7 +81,7 @@ async fn expose(
         "status": {"loadBalancer": {}},
     });
     write::create_typed(session, services, service, &args.write, MANAGER, "created").await?;
-    if args.write.output.as_deref() == Some("yaml") {
+    if args.write.print.output.as_deref() == Some("yaml") {
         print("---\n")?;
     }
     Ok(())

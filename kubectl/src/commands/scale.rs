@@ -22,7 +22,7 @@ pub async fn run(session: &Session, args: &ScaleArgs) -> Result<()> {
         }
         Some(replicas) => replicas,
     };
-    let report = Report::of(args.output.as_deref(), args.dry_run)?;
+    let report = Report::of(&args.print, args.dry_run)?;
     let mut errors = Vec::new();
     let selection = Selection {
         command: "scale",

@@ -55,7 +55,7 @@ pub async fn targets(
     session: &Session,
     selection: &Selection<'_>,
 ) -> Result<Vec<(Target, String)>> {
-    let named_files = selection.files.filter(|files| !files.filename.is_empty());
+    let named_files = selection.files.filter(|files| !files.is_empty());
     if named_files.is_none() && selection.words.is_empty() {
         return Err(missing());
     }

@@ -27,12 +27,12 @@ pub async fn run(session: &Session, args: &SetEnvArgs) -> Result<()> {
         ));
     }
     let (words, specs) = split(&args.set.words)?;
-    if words.is_empty() && args.set.files.filename.is_empty() {
+    if words.is_empty() && args.set.files.is_empty() {
         return Err(Error::local(
             "one or more resources must be specified as <resource> <name> or <resource>/<name>",
         ));
     }
-    if args.list && args.set.write.output.is_some() {
+    if args.list && args.set.write.print.output.is_some() {
         return Err(Error::local(
             "--list and --output may not be specified together",
         ));

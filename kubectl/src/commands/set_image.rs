@@ -20,7 +20,7 @@ pub async fn run(session: &Session, args: &SetImageArgs) -> Result<()> {
         .iter()
         .filter_map(|image| image.split_once('='))
         .collect();
-    if words.is_empty() && args.set.files.filename.is_empty() {
+    if words.is_empty() && args.set.files.is_empty() {
         return Err(select::missing());
     }
     if images.is_empty() {

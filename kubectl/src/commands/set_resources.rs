@@ -54,7 +54,7 @@ pub async fn run(session: &Session, args: &SetResourcesArgs) -> Result<()> {
 }
 
 /// `cpu=100m,memory=256Mi` as a map.
-fn amounts(text: Option<&str>) -> Result<Map<String, Value>> {
+pub fn amounts(text: Option<&str>) -> Result<Map<String, Value>> {
     let text = text.unwrap_or_default();
     let statements = text.split(',').filter(|_| !text.is_empty());
     statements
@@ -78,7 +78,7 @@ pub async fn service_account(session: &Session, args: &SetServiceAccountArgs) ->
     let Some((account, words)) = args.set.words.split_last() else {
         return Err(Error::local("serviceaccount is required"));
     };
-    if words.is_empty() && args.set.files.filename.is_empty() {
+    if words.is_empty() && args.set.files.is_empty() {
         return Err(select::missing());
     }
     let change = Change {

@@ -101,7 +101,7 @@ impl Condition {
 pub async fn run(session: &Session, args: &WaitArgs) -> Result<()> {
     let condition = args.r#for.last().map(String::as_str);
     let condition = Condition::read(condition.unwrap_or_default())?;
-    let report = Report::of(args.output.as_deref(), DryRun::None)?;
+    let report = Report::of(&args.print, DryRun::None)?;
     let limit = if args.timeout < 0.0 {
         WEEK
     } else {

@@ -5,7 +5,7 @@ use ferrule_proto::v1::ApiResource;
 use serde_json::Value;
 
 use super::print;
-use crate::args::{DryRun, WriteArgs};
+use crate::args::{DryRun, PrintArgs, WriteArgs};
 use crate::error::{Error, Result};
 use crate::output::{self, Format, objects};
 use crate::resources::{at, singular};
@@ -80,10 +80,7 @@ pub struct Report {
 impl Report {
     /// By the flags of a command.
     pub fn new(args: &WriteArgs) -> Result<Report> {
-        Ok(Report {
-            managed_fields: args.show_managed_fields,
-            ..Report::of(args.output.as_deref(), args.dry_run)?
-        })
+        Report::of(&args.print, args.dry_run)
     }
 
     /// The same for objects of types that this program knows.
@@ -94,15 +91,23 @@ impl Report {
         })
     }
 
-    /// By the values of two flags.
-    pub fn of(output: Option<&str>, dry_run: DryRun) -> Result<Report> {
-        let format = Format::of_object(output)?;
+    /// By the flags of a command that has no others.
+    pub fn of(args: &PrintArgs, dry_run: DryRun) -> Result<Report> {
         Ok(Report {
-            format,
+            format: Format::of_object(args)?,
+            managed_fields: args.show_managed_fields,
+            ..Report::plain(dry_run)
+        })
+    }
+
+    /// One line for each object.
+    pub fn plain(dry_run: DryRun) -> Report {
+        Report {
+            format: Format::Table,
             dry_run,
             typed: false,
             managed_fields: false,
-        })
+        }
     }
 
     /// Prints an object that was written, or one line about it.
@@ -119,7 +124,7 @@ impl Report {
         if self.typed && self.format == Format::Json {
             return print(&objects::format_typed(&object, &self.format));
         }
-        print(&output::object(&object, &self.format, &name)?)
+        output::print(&object, &self.format, &name)
     }
 }
 

@@ -6,10 +6,19 @@ use serde_json::Value;
 
 use super::{Node, Operator, Step, printed};
 
+/// What is evaluated, and how strictly.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The whole object.
+    pub root: &'a Value,
+    /// A field that is not there is an error.
+    pub strict: bool,
+}
+
 /// Writes what nodes say of `current`.
 pub fn format(
     nodes: &[Node],
-    root: &Value,
+    source: Source<'_>,
     current: &Value,
     out: &mut String,
 ) -> Result<(), String> {
@@ -17,15 +26,15 @@ pub fn format(
         match node {
             Node::Text(text) => out.push_str(text),
             Node::Path(steps) => {
-                let texts: Vec<String> = path(steps, root, current)?
+                let texts: Vec<String> = path(steps, source, current)?
                     .into_iter()
                     .map(printed)
                     .collect();
                 out.push_str(&texts.join(" "));
             }
             Node::Range(steps, inner) => {
-                for value in path(steps, root, current)? {
-                    format(inner, root, value, out)?;
+                for value in path(steps, source, current)? {
+                    format(inner, source, value, out)?;
                 }
             }
         }
@@ -36,26 +45,26 @@ pub fn format(
 /// The values that a path leads to; a field that is not there leads nowhere.
 pub fn path<'a>(
     steps: &'a [Step],
-    root: &'a Value,
+    source: Source<'a>,
     current: &'a Value,
 ) -> Result<Vec<&'a Value>, String> {
     let mut values = vec![current];
     for step in steps {
         let mut next = Vec::new();
         match step {
-            Step::Root => next.push(root),
+            Step::Root => next.push(source.root),
             Step::Current => next.push(current),
             Step::Literal(literal) => next.push(literal),
             Step::Union(paths) => {
                 for value in values {
                     for inner in paths {
-                        next.extend(path(inner, root, value)?);
+                        next.extend(path(inner, source, value)?);
                     }
                 }
             }
             step => {
                 for value in values {
-                    follow(step, root, value, &mut next)?;
+                    follow(step, source, value, &mut next)?;
                 }
             }
         }
@@ -66,12 +75,16 @@ pub fn path<'a>(
 
 fn follow<'a>(
     step: &'a Step,
-    root: &'a Value,
+    source: Source<'a>,
     value: &'a Value,
     next: &mut Vec<&'a Value>,
 ) -> Result<(), String> {
     match (step, value) {
-        (Step::Field(name), Value::Object(map)) => next.extend(map.get(name)),
+        (Step::Field(name), Value::Object(map)) => match map.get(name) {
+            Some(value) => next.push(value),
+            None if source.strict => return Err(format!("{name} is not found")),
+            None => {}
+        },
         (Step::Wildcard, value) => next.extend(children(value)),
         (Step::Recursive, value) => recursive(value, next),
         (Step::Index(index), Value::Array(items)) => {
@@ -112,7 +125,7 @@ fn follow<'a>(
         }
         (Step::Filter(left, right), Value::Array(items)) => {
             for item in items {
-                if holds(left, right.as_ref(), root, item)? {
+                if holds(left, right.as_ref(), source, item)? {
                     next.push(item);
                 }
             }
@@ -164,14 +177,14 @@ fn recursive<'a>(value: &'a Value, next: &mut Vec<&'a Value>) {
 fn holds(
     left: &[Step],
     right: Option<&(Operator, Vec<Step>)>,
-    root: &Value,
+    source: Source<'_>,
     item: &Value,
 ) -> Result<bool, String> {
-    let lefts = path(left, root, item)?;
+    let lefts = path(left, source, item)?;
     let Some((operator, right)) = right else {
         return Ok(!lefts.is_empty());
     };
-    let rights = path(right, root, item)?;
+    let rights = path(right, source, item)?;
     match (lefts.as_slice(), rights.as_slice()) {
         ([], _) | (_, []) => Ok(false),
         ([left], [right]) => Ok(compare(*operator, left, right)),

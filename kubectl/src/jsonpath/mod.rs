@@ -17,6 +17,8 @@ use serde_json::Value;
 pub struct Template {
     source: String,
     nodes: Vec<Node>,
+    /// A field that is not there is an error.
+    strict: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -56,7 +58,11 @@ impl Template {
         let nodes = read::template(source)
             .map_err(|why| format!("error parsing jsonpath {source}, {why}"))?;
         let source = source.to_owned();
-        Ok(Template { source, nodes })
+        Ok(Template {
+            source,
+            nodes,
+            strict: false,
+        })
     }
 
     /// Reads a bare path as well: `x.y`, `.x.y`, `{x.y}` and `{.x.y}` mean the same.
@@ -79,10 +85,19 @@ impl Template {
         Template::read(&format!("{{.{inner}}}"))
     }
 
+    /// The same template; when `strict`, a field that is not there is an error.
+    pub fn strict(self, strict: bool) -> Template {
+        Template { strict, ..self }
+    }
+
     /// The text of the template for an object.
     pub fn format(&self, object: &Value) -> Result<String, String> {
         let mut text = String::new();
-        eval::format(&self.nodes, object, object, &mut text).map_err(|why| {
+        let source = eval::Source {
+            root: object,
+            strict: self.strict,
+        };
+        eval::format(&self.nodes, source, object, &mut text).map_err(|why| {
             format!(
                 "error executing jsonpath {:?}: Error executing template: {why}. Printing more information for debugging \
                  the template:\n\ttemplate was:\n\t\t{}\n\tobject given to jsonpath engine was:\n\t\t{object}\n\n",
@@ -94,10 +109,14 @@ impl Template {
 
     /// The values that the template's paths lead to.
     pub fn values<'a>(&'a self, object: &'a Value) -> Result<Vec<&'a Value>, String> {
+        let source = eval::Source {
+            root: object,
+            strict: self.strict,
+        };
         let mut values = Vec::new();
         for node in &self.nodes {
             if let Node::Path(steps) = node {
-                values.extend(eval::path(steps, object, object)?);
+                values.extend(eval::path(steps, source, object)?);
             }
         }
         Ok(values)

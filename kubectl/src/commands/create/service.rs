@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::create::one_name;
+use super::one_name;
 use crate::args::{ServiceArgs, ServiceGenerator, WriteArgs};
 use crate::error::{Error, Result};
 

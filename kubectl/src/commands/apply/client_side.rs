@@ -1,79 +1,29 @@
-//! `kubectl apply`: what a file says becomes true, and what it no longer says goes away.
-//!
-//! The object's annotation holds what was applied last; the patch that is sent is computed from
-//! it, from the file and from the live object (three ways).
+//! Client-side apply: the patch is computed here, from the object's annotation with what was
+//! applied last, from the file and from the live object (three ways).
 
 use ferrule_apimachinery::object::to_sorted_json;
 use ferrule_apimachinery::patch;
 use ferrule_apimachinery::schema::Schema;
+use ferrule_apimachinery::status::Reason;
 use ferrule_client::client::Patch;
 use ferrule_proto::v1::ApiResource;
 use serde_json::{Value, json};
 
-use super::write::{self, Report};
-use super::{print, select, warn};
+use super::super::{delete, warn, write};
+use super::LAST_APPLIED;
 use crate::args::{ApplyArgs, DryRun};
 use crate::error::{Error, Result};
-use crate::files::{self, FromFile};
-use crate::output::{self, Format, objects};
+use crate::files::FromFile;
 use crate::resources::{at, long_kind, long_name};
 use crate::session::Session;
 
-/// Where the last applied configuration is kept.
-pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-const MANAGER: &str = "kubectl-client-side-apply";
+/// Who writes, when nobody is named.
+pub const MANAGER: &str = "kubectl-client-side-apply";
 /// How often a conflict with another writer is tried again.
 const TRIES: usize = 5;
 
-/// Runs the command.
-pub async fn run(session: &Session, args: &ApplyArgs) -> Result<()> {
-    if args.files.filename.is_empty() {
-        return Err(Error::local("must specify one of -f and -k"));
-    }
-    let report = Report::new(&args.write)?;
-    let resources = session.resources().await?;
-    let mut errors = Vec::new();
-    let mut results = Vec::new();
-    for file in files::read(&args.files, "apply")? {
-        let applied = async {
-            let resource = select::resource_of(session, resources, &file.object, &file.source)?;
-            let (object, done) = apply(session, args, &resource, &file).await?;
-            // Whole objects are printed together, at the end.
-            if report.format.is_table() || report.format == Format::Name {
-                report.print(&object, &resource, done)?;
-            } else {
-                results.push(object);
-            }
-            Ok(())
-        };
-        if let Err(error) = applied.await {
-            errors.push(error);
-        }
-    }
-    print_whole(&report, results)?;
-    Error::all(errors)
-}
-
-fn print_whole(report: &Report, mut results: Vec<Value>) -> Result<()> {
-    if !report.managed_fields {
-        results.iter_mut().for_each(objects::without_managed_fields);
-    }
-    let text = match results.as_slice() {
-        [] => return Ok(()),
-        [one] => output::object(one, &report.format, "")?,
-        several => {
-            let list =
-                json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": several});
-            match report.format {
-                Format::Json => objects::list_first(&list),
-                _ => output::object(&list, &report.format, "")?,
-            }
-        }
-    };
-    print(&text)
-}
-
-async fn apply(
+/// Makes an object what its file says: the object, and the word for what was done.
+pub async fn apply(
     session: &Session,
     args: &ApplyArgs,
     resource: &ApiResource,
@@ -86,14 +36,12 @@ async fn apply(
         .unwrap_or_default()
         .to_owned();
     if name.is_empty() {
-        let prefix = modified["metadata"]["generateName"].as_str();
-        return Err(Error::local(match prefix {
-            Some(prefix) => format!("from {prefix}: cannot use generate name with apply"),
-            None => format!(
+        return Err(super::unnamed(&modified).unwrap_or_else(|| {
+            Error::local(format!(
                 "error when retrieving current configuration of:\n{}\nfrom server for: {:?}: resource name may not be empty",
                 about(resource, &name, &namespace),
                 file.source
-            ),
+            ))
         }));
     }
     annotate(&mut modified);
@@ -156,6 +104,15 @@ async fn apply(
                 };
                 let word = if done { "unchanged" } else { "configured" };
                 return Ok((result, word));
+            }
+            Err(status)
+                if args.delete.force
+                    && (status.is_conflict() || status.reason == Reason::Invalid) =>
+            {
+                delete::for_another(session, resource, &namespace, &name, &current).await?;
+                let created = session.client.create(&place, modified.to_string(), &options);
+                let created = created.await.map_err(Error::from)?;
+                return Ok((created.parse()?, "configured"));
             }
             Err(status) if status.is_conflict() && turn + 1 < TRIES => {}
             Err(status) if status.is_not_found() && turn + 1 < TRIES => {}
@@ -222,12 +179,14 @@ pub enum Plan {
 }
 
 impl Plan {
-    fn is_empty(&self) -> bool {
+    /// Nothing changes.
+    pub fn is_empty(&self) -> bool {
         let (Plan::Strategic(patch) | Plan::Merge(patch)) = self;
         patch.as_object().is_none_or(serde_json::Map::is_empty)
     }
 
-    fn wire(&self) -> Patch {
+    /// As it is sent.
+    pub fn wire(&self) -> Patch {
         match self {
             Plan::Strategic(patch) => Patch::Strategic(patch.clone()),
             Plan::Merge(patch) => Patch::Merge(patch.clone()),
@@ -244,6 +203,10 @@ impl Plan {
 pub fn patched(patch: &Patch, current: &Value) -> Result<Value> {
     let current = current.clone();
     let patched = match patch {
+        // Only the server knows what its managers own.
+        Patch::Apply { .. } => {
+            return Err(Error::local("server-side apply has no dry run of the client"));
+        }
         Patch::Merge(patch) => patch::json_merge(current, patch),
         Patch::Json(patch) => patch::json_patch(current, patch),
         Patch::Strategic(patch) => match type_of(&current) {

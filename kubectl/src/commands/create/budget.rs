@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::pairs;
+use super::super::pairs;
 use crate::args::CreateBudgetArgs;
 use crate::error::{Error, Result};
 
