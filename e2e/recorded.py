@@ -2,9 +2,11 @@
 
     recorded.py cases FOLDER                  the cases with such steps
     recorded.py judge FOLDER PLAYED LATER     differences, then the count; exit status 1 if any failed
+    recorded.py judge-kubectl FOLDER PLAYED LATER   the same of kubectl's scripts; a step is named by its first line
 
 LATER holds a line `case: step` for each step that needs what does not exist yet; `case: *` for all.
 """
+import json
 import pathlib
 import re
 import sys
@@ -76,9 +78,32 @@ def judge(folder, played, later):
     return 1 if failed or not passed else 0
 
 
+def judge_kubectl(folder, played, later):
+    put_off = {line.strip() for line in later.read_text().splitlines() if line.strip() and not line.startswith("#")}
+    passed = failed = left_out = 0
+    differences, shown = [], False
+    for line in played.read_text().splitlines():
+        if line.startswith("FAIL "):
+            case = line[5:].split(": ", 1)[0]
+            shown = line[5:].strip() not in put_off and f"{case}: *" not in put_off
+            failed, left_out = failed + shown, left_out + (not shown)
+        elif line.startswith("PLAYED "):
+            record = json.loads((folder / "kubectl" / "recorded" / f"{line[7:]}.json").read_text())
+            passed, shown = passed + len(record), False
+        if shown:
+            differences.append(line)
+    passed -= failed + left_out
+    print("\n".join(differences))
+    print(f"recorded kubectl commands: {left_out} wait for what does not exist yet")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
 if __name__ == "__main__":
     action, folder = sys.argv[1], pathlib.Path(sys.argv[2])
     if action == "cases":
         print(*steps(folder))
+    elif action == "judge-kubectl":
+        sys.exit(judge_kubectl(folder, *map(pathlib.Path, sys.argv[3:5])))
     else:
         sys.exit(judge(folder, *map(pathlib.Path, sys.argv[3:5])))

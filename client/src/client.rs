@@ -248,7 +248,9 @@ impl Client {
             label_selector: label_selector.to_owned(),
             field_selector: field_selector.to_owned(),
         });
-        let response = self.answer(self.resources.clone().delete_collection(request)).await?;
+        let response = self
+            .answer(self.resources.clone().delete_collection(request))
+            .await?;
         Ok(List {
             items: response.items,
             revision: response.revision,
@@ -347,7 +349,8 @@ impl Client {
     /// Every resource that the server serves.
     pub async fn resources(&self) -> Result<Vec<v1::ApiResource>, Status> {
         let request = self.request(v1::ListResourcesRequest {});
-        Ok(self.answer(self.discovery.clone().list_resources(request))
+        Ok(self
+            .answer(self.discovery.clone().list_resources(request))
             .await?
             .resources)
     }
@@ -355,7 +358,8 @@ impl Client {
     /// The server's version.
     pub async fn version(&self) -> Result<v1::GetVersionResponse, Status> {
         let request = self.request(v1::GetVersionRequest {});
-        self.answer(self.discovery.clone().get_version(request)).await
+        self.answer(self.discovery.clone().get_version(request))
+            .await
     }
 }
 

@@ -6,10 +6,20 @@ use sha2::{Digest, Sha256};
 /// How many letters it has.
 const LENGTH: usize = 10;
 
-/// The hash of a ConfigMap, a Secret or another object.
+/// The hash of a ConfigMap, a Secret or another object with its name.
 pub fn of(object: &Value) -> String {
-    let metadata = &object["metadata"];
-    let name = metadata["name"].as_str().unwrap_or_default();
+    hash(
+        object,
+        object["metadata"]["name"].as_str().unwrap_or_default(),
+    )
+}
+
+/// The same without the name: that of kustomizations.
+pub fn of_content(object: &Value) -> String {
+    hash(object, "")
+}
+
+fn hash(object: &Value, name: &str) -> String {
     let data = object.get("data").cloned().unwrap_or_else(|| json!(""));
     let mut hashed = match object["kind"].as_str() {
         Some("ConfigMap") => json!({"kind": "ConfigMap", "name": name, "data": data}),
@@ -53,10 +63,36 @@ mod tests {
     #[test]
     fn the_hash_is_upstreams() {
         for (object, expected) in [
-            (json!({"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "b"}}), "m4h6ctkgb2"),
-            (json!({"kind": "Secret", "metadata": {"name": "g"}, "data": {"a": "Yg=="}}), "6bmfk69m66"),
+            (
+                json!({"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "b"}}),
+                "m4h6ctkgb2",
+            ),
+            (
+                json!({"kind": "Secret", "metadata": {"name": "g"}, "data": {"a": "Yg=="}}),
+                "6bmfk69m66",
+            ),
         ] {
             assert_eq!(of(&object), expected, "{object}");
+        }
+        for (object, expected) in [
+            (
+                json!({"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "b"}}),
+                "4h2mbtbbt6",
+            ),
+            (
+                json!({"kind": "ConfigMap", "metadata": {"name": "c"}}),
+                "6ct58987ht",
+            ),
+            (
+                json!({"kind": "Secret", "type": "Opaque", "data": {"p": "cQ=="}}),
+                "hb2dth72f6",
+            ),
+            (
+                json!({"kind": "Secret", "type": "Opaque", "data": {}}),
+                "46f8b28mk5",
+            ),
+        ] {
+            assert_eq!(of_content(&object), expected, "{object}");
         }
     }
 }

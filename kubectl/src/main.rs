@@ -9,6 +9,10 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args_os()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
+    if let Some(error) = commands::plugin::replace(&words) {
+        commands::warn(&error.to_string());
+        return ExitCode::FAILURE;
+    }
     let cli = match parse::parse(&words) {
         Ok(cli) => cli,
         Err(refusal) if refusal.wanted => {

@@ -222,7 +222,9 @@ fn unknown(word: &str, path: &str, command: &Command) -> String {
     match path {
         "kubectl" => {}
         "kubectl create" | "kubectl apply" => {
-            return format!("error: Unexpected args: [{word}]\nSee '{path} -h' for help and examples");
+            return format!(
+                "error: Unexpected args: [{word}]\nSee '{path} -h' for help and examples"
+            );
         }
         _ => {
             return format!(

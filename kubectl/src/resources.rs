@@ -1,8 +1,11 @@
 //! Resources by the names that people use: `po`, `deploy/web`, `deployments.apps`.
 
-use ferrule_apimachinery::scheme::GroupVersionResource;
+use std::sync::OnceLock;
+
+use ferrule_apimachinery::scheme::{GroupVersionResource, Scheme, split_api_version};
 use ferrule_client::At;
 use ferrule_proto::v1::ApiResource;
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 
@@ -118,6 +121,26 @@ impl Resources {
                 names: vec![name.to_owned()],
             }),
         }
+    }
+}
+
+/// The resource of an object as far as it is known without a server.
+pub fn offline(object: &Value) -> ApiResource {
+    static SCHEME: OnceLock<Scheme> = OnceLock::new();
+    let text = |field: &str| object[field].as_str().unwrap_or_default();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    let scheme = SCHEME.get_or_init(Scheme::builtin);
+    let known = scheme.by_api_version_kind(api_version, kind);
+    let (group, version) = split_api_version(api_version);
+    let lower = kind.to_lowercase();
+    ApiResource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        name: known.map_or_else(|| format!("{lower}s"), |own| own.plural.to_string()),
+        singular_name: known.map_or_else(|| lower.clone(), |own| own.singular.to_string()),
+        kind: kind.to_owned(),
+        namespaced: known.is_none_or(|own| own.namespaced),
+        ..ApiResource::default()
     }
 }
 

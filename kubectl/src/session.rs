@@ -91,16 +91,25 @@ fn override_by(config: &mut ClientConfig, args: &GlobalArgs) {
     }
 }
 
+/// Where a server is looked for when nothing says where it is.
+fn nowhere() -> ClientConfig {
+    ClientConfig {
+        servers: vec!["localhost:8080".to_owned()],
+        authority: Some(Pem::Inline(Vec::new())),
+        identity: None,
+        token: None,
+        server_name: None,
+        user_agent: concat!("kubectl/", env!("CARGO_PKG_VERSION")).to_owned(),
+        namespace: "default".to_owned(),
+    }
+}
+
 impl Session {
     /// Reads the kubeconfig; sends nothing.
     pub fn open(args: &GlobalArgs) -> Result<Session> {
         let path = kubeconfig_path(args);
-        let missing = args.kubeconfig.is_none() && !path.exists();
-        if missing {
-            return Err(Error::Plain(
-                "The connection to the server localhost:8080 was refused - did you specify the right host or port?"
-                    .to_owned(),
-            ));
+        if args.kubeconfig.is_none() && !path.exists() && args.context.is_none() {
+            return Session::of(nowhere(), args);
         }
         let mut file = load(&path)?;
         if let Some(context) = &args.context
@@ -114,6 +123,10 @@ impl Session {
         let mut config = ClientConfig::from_kubeconfig(&file, args.context.as_deref())
             .map_err(|error| Error::local(error.to_string()))?;
         config.user_agent = concat!("kubectl/", env!("CARGO_PKG_VERSION")).to_owned();
+        Session::of(config, args)
+    }
+
+    fn of(mut config: ClientConfig, args: &GlobalArgs) -> Result<Session> {
         if let Some(server) = &args.server {
             config.servers = vec![
                 server

@@ -1,6 +1,8 @@
 //! Flags of the commands below `config`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+
+use super::PrintArgs;
 
 /// Commands below `config`.
 #[derive(Subcommand, Debug)]
@@ -22,6 +24,19 @@ pub enum ConfigCommand {
     GetClusters,
     /// Display users defined in the kubeconfig.
     GetUsers,
+    /// Set an individual value in a kubeconfig file.
+    Set {
+        /// The property and its value.
+        words: Vec<String>,
+        /// When writing a []byte PROPERTY_VALUE, write the given string directly without base64 decoding.
+        #[arg(long)]
+        set_raw_bytes: bool,
+    },
+    /// Unset an individual value in a kubeconfig file.
+    Unset {
+        /// The property.
+        words: Vec<String>,
+    },
     /// Set the current-context in a kubeconfig file.
     #[command(alias = "use")]
     UseContext {
@@ -35,13 +50,11 @@ pub enum ConfigCommand {
         /// Modify the current context.
         #[arg(long)]
         current: bool,
-        /// The cluster of the context.
-        #[arg(long)]
-        cluster: Option<String>,
-        /// The user of the context.
-        #[arg(long)]
-        user: Option<String>,
     },
+    /// Set a cluster entry in kubeconfig.
+    SetCluster(SetClusterArgs),
+    /// Set a user entry in kubeconfig.
+    SetCredentials(SetCredentialsArgs),
     /// Delete the specified context from the kubeconfig.
     DeleteContext {
         /// The context.
@@ -73,8 +86,55 @@ pub enum ConfigCommand {
         /// Flatten the resulting kubeconfig file into self-contained output.
         #[arg(long)]
         flatten: bool,
-        /// Output format: yaml, json, jsonpath=....
-        #[arg(short = 'o', long, default_value = "yaml")]
-        output: String,
+        /// Merge the full hierarchy of kubeconfig files.
+        #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set, value_parser = crate::parse::boolean)]
+        merge: bool,
+        /// How the file is printed.
+        #[command(flatten)]
+        print: PrintArgs,
     },
+}
+
+/// Flags of `config set-cluster`; the others are those of every command.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SetClusterArgs {
+    /// The cluster.
+    pub words: Vec<String>,
+    /// Embed-certs for the cluster entry in kubeconfig.
+    #[arg(long)]
+    pub embed_certs: bool,
+    /// insecure-skip-tls-verify for the cluster entry in kubeconfig.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = crate::parse::boolean)]
+    pub insecure_skip_tls_verify: Option<bool>,
+    /// proxy-url for the cluster entry in kubeconfig.
+    #[arg(long, value_name = "URL")]
+    pub proxy_url: Option<String>,
+}
+
+/// Flags of `config set-credentials`; the others are those of every command.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SetCredentialsArgs {
+    /// The user.
+    pub words: Vec<String>,
+    /// Embed client cert/key for the user entry in kubeconfig.
+    #[arg(long)]
+    pub embed_certs: bool,
+    /// username for the user entry in kubeconfig.
+    #[arg(long, value_name = "NAME")]
+    pub username: Option<String>,
+    /// password for the user entry in kubeconfig.
+    #[arg(long, value_name = "PASSWORD")]
+    pub password: Option<String>,
+    /// Command for the exec credential plugin for the user entry in kubeconfig.
+    #[arg(long, value_name = "COMMAND")]
+    pub exec_command: Option<String>,
+    /// API version of the exec credential plugin for the user entry in kubeconfig.
+    #[arg(long, value_name = "VERSION")]
+    pub exec_api_version: Option<String>,
+    /// New arguments for the exec credential plugin command for the user entry in kubeconfig.
+    #[arg(long, value_name = "ARGUMENT", value_delimiter = ',')]
+    pub exec_arg: Vec<String>,
+    /// 'key=value' environment values for the exec credential plugin.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub exec_env: Vec<String>,
 }

@@ -259,7 +259,11 @@ pub struct DockerRegistryArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub docker_email: Option<String>,
     /// Server location for Docker registry.
-    #[arg(long, default_value = "https://index.docker.io/v1/", value_name = "URL")]
+    #[arg(
+        long,
+        default_value = "https://index.docker.io/v1/",
+        value_name = "URL"
+    )]
     pub docker_server: String,
     /// Key file or directory: [KEY=]PATH.
     #[arg(long, value_name = "[KEY=]PATH", value_delimiter = ',')]

@@ -1,7 +1,7 @@
 //! The command line, with upstream's flags.
 
-mod config;
 mod access;
+mod config;
 mod create;
 mod local;
 mod read;
@@ -15,8 +15,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use config::*;
 pub use access::*;
+pub use config::*;
 pub use create::*;
 pub use local::*;
 pub use read::*;
@@ -237,7 +237,7 @@ pub enum Command {
     /// Print the supported API resources on the server.
     ApiResources(ApiResourcesArgs),
     /// Print the supported API versions on the server, in the form of "group/version".
-    ApiVersions(ClusterInfoArgs),
+    ApiVersions(NoArgs),
     /// Inspect authorization.
     #[command(subcommand)]
     Auth(AuthCommand),

@@ -107,6 +107,9 @@ pub struct ApiResourcesArgs {
     /// Nothing else is expected.
     #[arg(hide = true)]
     pub words: Vec<String>,
+    /// Use the cached list of resources if available.
+    #[arg(long)]
+    pub cached: bool,
     /// Limit to resources in the specified API group.
     #[arg(long, value_name = "GROUP")]
     pub api_group: Option<String>,

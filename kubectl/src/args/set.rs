@@ -13,6 +13,10 @@ pub enum SetCommand {
     Image(SetImageArgs),
     /// Update resource requests/limits on objects with pod templates.
     Resources(SetResourcesArgs),
+    /// Set the selector on a resource.
+    Selector(SetSelectorArgs),
+    /// Update the user, group, or service account in a role binding or cluster role binding.
+    Subject(SetSubjectArgs),
     /// Update the service account of a resource.
     #[command(alias = "sa")]
     Serviceaccount(SetServiceAccountArgs),
@@ -29,6 +33,9 @@ pub struct SetArgs {
     /// Select all resources, in the namespace of the specified resource types.
     #[arg(long)]
     pub all: bool,
+    /// If true, no server is asked: the objects come from files, and go to standard output.
+    #[arg(long)]
+    pub local: bool,
     /// How to write.
     #[command(flatten)]
     pub write: WriteArgs,
@@ -85,6 +92,9 @@ pub struct SetEnvArgs {
     /// If true, display the environment and any changes in the standard format.
     #[arg(long)]
     pub list: bool,
+    /// If true, show secret or configmap references when listing variables.
+    #[arg(long)]
+    pub resolve: bool,
     /// If true, allow environment to be overwritten, otherwise reject updates that overwrite existing environment.
     #[arg(long, default_value_t = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", action = ArgAction::Set, value_parser = crate::parse::boolean)]
     pub overwrite: bool,
@@ -113,4 +123,35 @@ pub struct SetServiceAccountArgs {
     /// Which objects; the last word is the service account.
     #[command(flatten)]
     pub set: SetArgs,
+}
+
+/// Flags of `set selector`.
+#[derive(Args, Clone, Debug)]
+pub struct SetSelectorArgs {
+    /// Which objects; the last word is the selector.
+    #[command(flatten)]
+    pub set: SetArgs,
+    /// If non-empty, the selectors update will only succeed if this is the current resource-version for the object.
+    #[arg(long, value_name = "VERSION")]
+    pub resource_version: Option<String>,
+}
+
+/// Flags of `set subject`.
+#[derive(Args, Clone, Debug)]
+pub struct SetSubjectArgs {
+    /// Which objects.
+    #[command(flatten)]
+    pub set: SetArgs,
+    /// Selector (label query) to filter on.
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    pub selector: Option<String>,
+    /// Usernames to bind to the role.
+    #[arg(long, value_name = "NAME")]
+    pub user: Vec<String>,
+    /// Groups to bind to the role.
+    #[arg(long, value_name = "NAME")]
+    pub group: Vec<String>,
+    /// Service accounts to bind to the role.
+    #[arg(long, value_name = "NAMESPACE:NAME")]
+    pub serviceaccount: Vec<String>,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::{DryRun, FileArgs, PrintArgs, RunningArgs, SelectArgs, WriteArgs};
 
@@ -90,6 +90,9 @@ pub struct PatchArgs {
     /// The type of patch being provided; one of [json merge strategic].
     #[arg(long, default_value = "strategic", value_name = "TYPE")]
     pub r#type: String,
+    /// If true, no server is asked: the objects come from files, and go to standard output.
+    #[arg(long)]
+    pub local: bool,
     /// The subresource to patch.
     #[arg(long, value_name = "NAME")]
     pub subresource: Option<String>,
@@ -101,6 +104,15 @@ pub struct PatchArgs {
 /// Flags of `replace`.
 #[derive(Args, Clone, Debug)]
 pub struct ReplaceArgs {
+    /// How objects are deleted, with --force.
+    #[command(flatten)]
+    pub delete: super::ReplacedArgs,
+    /// Raw URI to PUT to the server.
+    #[arg(long, value_name = "URI")]
+    pub raw: Option<String>,
+    /// If specified, replace will operate on the subresource of the requested object.
+    #[arg(long, value_name = "NAME")]
+    pub subresource: Option<String>,
     /// Files with the objects.
     #[command(flatten)]
     pub files: FileArgs,
@@ -129,6 +141,9 @@ pub struct MarkArgs {
     /// If true, display the values for a given resource.
     #[arg(long)]
     pub list: bool,
+    /// If true, no server is asked: the objects come from files, and go to standard output.
+    #[arg(long)]
+    pub local: bool,
     /// If non-empty, the update will only succeed if this is the current resource-version.
     #[arg(long, value_name = "VERSION")]
     pub resource_version: Option<String>,
@@ -241,8 +256,40 @@ pub struct WaitArgs {
 
 /// Flags of commands that have none of their own.
 #[derive(Args, Clone, Debug)]
-pub struct ClusterInfoArgs {
+pub struct NoArgs {
     /// Nothing else is expected.
     #[arg(hide = true)]
     pub words: Vec<String>,
+}
+
+/// Flags of `cluster-info`.
+#[derive(Args, Clone, Debug)]
+pub struct ClusterInfoArgs {
+    /// Commands below it.
+    #[command(subcommand)]
+    pub command: Option<ClusterInfoCommand>,
+}
+
+/// Commands below `cluster-info`.
+#[derive(Subcommand, Clone, Debug)]
+pub enum ClusterInfoCommand {
+    /// Dump relevant information for debugging and diagnosis.
+    Dump(DumpArgs),
+}
+
+/// Flags of `cluster-info dump`.
+#[derive(Args, Clone, Debug)]
+pub struct DumpArgs {
+    /// If true, dump all namespaces. If true, --namespaces is ignored.
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
+    /// A comma separated list of namespaces to dump.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    pub namespaces: Vec<String>,
+    /// Output format. One of: (json, yaml).
+    #[arg(short = 'o', long, default_value = "json", value_name = "FORMAT")]
+    pub output: String,
+    /// Where to output the files. If empty or '-' uses stdout, otherwise creates a directory hierarchy in that directory.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub output_directory: Option<String>,
 }

@@ -87,20 +87,3 @@ pub async fn versions(session: &Session, words: &[String]) -> Result<()> {
     let text: String = versions.iter().map(|own| format!("{own}\n")).collect();
     print(&text)
 }
-
-/// Runs `kubectl cluster-info`.
-pub async fn cluster_info(session: &Session, words: &[String]) -> Result<()> {
-    super::no_words(words, "cluster-info")?;
-    session.client.version().await?;
-    // Colours only where they are seen.
-    let color = std::io::IsTerminal::is_terminal(&std::io::stdout());
-    let paint = |code: &str, text: &str| match color {
-        true => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
-        false => text.to_owned(),
-    };
-    print(&format!(
-        "{} is running at {}\n\nTo further debug and diagnose cluster problems, use 'kubectl cluster-info dump'.\n",
-        paint("0;32", "Kubernetes control plane"),
-        paint("0;33", &format!("https://{}", session.server))
-    ))
-}

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::write::Report;
 use super::{print, warn};
 use crate::args::{CanIArgs, DryRun, WhoamiArgs};
+use crate::describe::{list as list_of, rbac};
 use crate::error::{Error, Result};
 use crate::output::columns::Columns;
 use crate::resources::Resources;
@@ -29,15 +30,21 @@ const RESOURCE_VERBS: [&str; 14] = [
     "escalate",
     "proxy",
 ];
-const URL_VERBS: [&str; 8] = ["get", "put", "post", "head", "options", "delete", "patch", "*"];
+const URL_VERBS: [&str; 8] = [
+    "get", "put", "post", "head", "options", "delete", "patch", "*",
+];
 
 /// Posts a review, which nobody stores, and returns its answer.
 async fn review(session: &Session, group: &'static str, kind: &str, spec: Value) -> Result<Value> {
     let plural = format!("{}s", kind.to_lowercase());
-    let request = json!({"apiVersion": format!("{group}/v1"), "kind": kind, "metadata": {}, "spec": spec});
+    let request =
+        json!({"apiVersion": format!("{group}/v1"), "kind": kind, "metadata": {}, "spec": spec});
     let place = At::of(GroupVersionResource::from_parts(group, "v1", &plural));
     let options = WriteOptions::default();
-    let answer = session.client.create(&place, request.to_string(), &options).await?;
+    let answer = session
+        .client
+        .create(&place, request.to_string(), &options)
+        .await?;
     Ok(answer.parse()?)
 }
 
@@ -52,17 +59,23 @@ pub async fn can_i(session: &Session, args: &CanIArgs) -> Result<()> {
     };
     if args.list {
         if !args.words.is_empty() {
-            return Err(Error::local("list option must be specified with no arguments"));
+            return Err(Error::local(
+                "list option must be specified with no arguments",
+            ));
         }
         return list(session, args, namespace).await;
     }
     if args.no_headers {
-        return Err(Error::local("--no-headers cannot be set without --list specified"));
+        return Err(Error::local(
+            "--no-headers cannot be set without --list specified",
+        ));
     }
     let spec = match args.words.as_slice() {
         [verb, what] if what.starts_with('/') => {
             if args.subresource.is_some() {
-                return Err(Error::local("--subresource can not be used with NonResourceURL"));
+                return Err(Error::local(
+                    "--subresource can not be used with NonResourceURL",
+                ));
             }
             if !URL_VERBS.contains(&verb.as_str()) {
                 warn(&format!("Warning: verb '{verb}' is not a known verb\n"));
@@ -81,7 +94,13 @@ pub async fn can_i(session: &Session, args: &CanIArgs) -> Result<()> {
             ));
         }
     };
-    let answer = review(session, "authorization.k8s.io", "SelfSubjectAccessReview", spec).await?;
+    let answer = review(
+        session,
+        "authorization.k8s.io",
+        "SelfSubjectAccessReview",
+        spec,
+    )
+    .await?;
     let status = &answer["status"];
     let allowed = status["allowed"] == true;
     if !args.quiet {
@@ -118,18 +137,30 @@ async fn of_resource(
             attributes.insert(field.to_owned(), json!(text));
         }
     };
-    add("namespace", if namespaced == Some(false) { "" } else { namespace });
+    add(
+        "namespace",
+        if namespaced == Some(false) {
+            ""
+        } else {
+            namespace
+        },
+    );
     add("verb", verb);
     add("group", &group);
     add("resource", &plural);
-    add("subresource", args.subresource.as_deref().unwrap_or_default());
+    add(
+        "subresource",
+        args.subresource.as_deref().unwrap_or_default(),
+    );
     add("name", name);
     if namespaced == Some(false) && !args.all_namespaces {
         let place = match group.as_str() {
             "" => String::new(),
             group => format!(" in group '{group}'"),
         };
-        warn(&format!("Warning: resource '{plural}' is not namespace scoped{place}\n"));
+        warn(&format!(
+            "Warning: resource '{plural}' is not namespace scoped{place}\n"
+        ));
     }
     Ok(json!({"resourceAttributes": attributes}))
 }
@@ -141,13 +172,19 @@ fn resource(resources: &Resources, what: &str) -> (String, String, Option<bool>)
         return ("*".to_owned(), "*".to_owned(), None);
     }
     if let Ok(found) = resources.find(what) {
-        return (found.group.clone(), found.name.clone(), Some(found.namespaced));
+        return (
+            found.group.clone(),
+            found.name.clone(),
+            Some(found.namespaced),
+        );
     }
     let (name, group) = what.split_once('.').unwrap_or((what, ""));
     if name != "*" {
         warn(&match group {
             "" => format!("Warning: the server doesn't have a resource type '{name}'\n"),
-            group => format!("Warning: the server doesn't have a resource type '{name}' in group '{group}'\n"),
+            group => format!(
+                "Warning: the server doesn't have a resource type '{name}' in group '{group}'\n"
+            ),
         });
     }
     (group.to_owned(), name.to_owned(), None)
@@ -155,7 +192,13 @@ fn resource(resources: &Resources, what: &str) -> (String, String, Option<bool>)
 
 async fn list(session: &Session, args: &CanIArgs, namespace: &str) -> Result<()> {
     let spec = json!({"namespace": namespace});
-    let answer = review(session, "authorization.k8s.io", "SelfSubjectRulesReview", spec).await?;
+    let answer = review(
+        session,
+        "authorization.k8s.io",
+        "SelfSubjectRulesReview",
+        spec,
+    )
+    .await?;
     let status = &answer["status"];
     if status["incomplete"] == true {
         let why = status["evaluationError"].as_str().unwrap_or_default();
@@ -166,73 +209,28 @@ async fn list(session: &Session, args: &CanIArgs, namespace: &str) -> Result<()>
         let titles = ["Resources", "Non-Resource URLs", "Resource Names", "Verbs"];
         rows.push(titles.map(str::to_owned).to_vec());
     }
-    rows.extend(rules(status));
+    let all = ["resourceRules", "nonResourceRules"].map(|field| list_of(status, field));
+    rows.extend(rbac::rows(all.into_iter().flatten()));
     print(&Columns::default().format(&rows))
-}
-
-/// The rules as rows: those of one resource are one, and stand in a fixed order.
-fn rules(status: &Value) -> Vec<Vec<String>> {
-    let texts = |rule: &Value, field: &str| -> Vec<String> {
-        let list = rule[field].as_array().into_iter().flatten();
-        list.filter_map(|own| own.as_str().map(str::to_owned)).collect()
-    };
-    let shown = |list: &[String]| format!("[{}]", list.join(" "));
-    // Group and resource, the names, the verbs.
-    type Broken = ((String, String), Vec<String>, Vec<String>);
-    let mut broken: Vec<Broken> = Vec::new();
-    for rule in status["resourceRules"].as_array().into_iter().flatten() {
-        for group in texts(rule, "apiGroups") {
-            for resource in texts(rule, "resources") {
-                let (names, verbs) = (texts(rule, "resourceNames"), texts(rule, "verbs"));
-                let key = (group.clone(), resource);
-                match broken.iter_mut().find(|(own, own_names, _)| *own == key && *own_names == names) {
-                    Some((.., own)) => {
-                        for verb in verbs {
-                            if !own.contains(&verb) {
-                                own.push(verb);
-                            }
-                        }
-                    }
-                    None => broken.push((key, names, verbs)),
-                }
-            }
-        }
-    }
-    let order = |((group, resource), names, verbs): &Broken| {
-        (std::cmp::Reverse(verbs.len()), group.clone(), resource.clone(), names.join(" "))
-    };
-    broken.sort_by_key(order);
-    let mut rows: Vec<Vec<String>> = broken
-        .iter()
-        .map(|((group, resource), names, verbs)| {
-            let resource = match (group.as_str(), resource.split_once('/')) {
-                ("", _) => resource.clone(),
-                (group, Some((name, subresource))) => format!("{name}.{group}/{subresource}"),
-                (group, None) => format!("{resource}.{group}"),
-            };
-            vec![resource, shown(&[]), shown(names), shown(verbs)]
-        })
-        .collect();
-    let mut urls: Vec<(String, Vec<String>)> = Vec::new();
-    for rule in status["nonResourceRules"].as_array().into_iter().flatten() {
-        let verbs = texts(rule, "verbs");
-        urls.extend(texts(rule, "nonResourceURLs").into_iter().map(|url| (url, verbs.clone())));
-    }
-    urls.sort();
-    let row = |(url, verbs): &(String, Vec<String>)| {
-        vec![String::new(), shown(std::slice::from_ref(url)), shown(&[]), shown(verbs)]
-    };
-    rows.extend(urls.iter().map(row));
-    rows
 }
 
 /// Runs `auth whoami`.
 pub async fn whoami(session: &Session, args: &WhoamiArgs) -> Result<()> {
     super::no_words(&args.words, "auth whoami")?;
     let report = Report::of(&args.print, DryRun::None)?;
-    let answer = review(session, "authentication.k8s.io", "SelfSubjectReview", Value::Null).await?;
+    let answer = review(
+        session,
+        "authentication.k8s.io",
+        "SelfSubjectReview",
+        Value::Null,
+    )
+    .await?;
     if !report.format.is_table() {
-        return crate::output::print(&answer, &report.format, "selfsubjectreview.authentication.k8s.io/");
+        return crate::output::print(
+            &answer,
+            &report.format,
+            "selfsubjectreview.authentication.k8s.io/",
+        );
     }
     print(&Columns::default().format(&who(&answer["status"]["userInfo"])))
 }
@@ -240,7 +238,11 @@ pub async fn whoami(session: &Session, args: &WhoamiArgs) -> Result<()> {
 fn who(user: &Value) -> Vec<Vec<String>> {
     let mut rows = vec![vec!["ATTRIBUTE".to_owned(), "VALUE".to_owned()]];
     let list = |value: &Value| {
-        let texts = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+        let texts = value
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
         format!("[{}]", texts.collect::<Vec<_>>().join(" "))
     };
     for (title, field) in [("Username", "username"), ("UID", "uid")] {
@@ -249,7 +251,10 @@ fn who(user: &Value) -> Vec<Vec<String>> {
             rows.push(vec![title.to_owned(), text.to_owned()]);
         }
     }
-    if user["groups"].as_array().is_some_and(|groups| !groups.is_empty()) {
+    if user["groups"]
+        .as_array()
+        .is_some_and(|groups| !groups.is_empty())
+    {
         rows.push(vec!["Groups".to_owned(), list(&user["groups"])]);
     }
     for (key, values) in user["extra"].as_object().into_iter().flatten() {
@@ -263,32 +268,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rules_of_one_resource_are_one_row() {
-        let status = json!({
-            "resourceRules": [
-                {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]},
-                {"apiGroups": ["", "apps"], "resources": ["pods", "b/scale"], "verbs": ["list"]},
-            ],
-            "nonResourceRules": [{"nonResourceURLs": ["/b", "/a"], "verbs": ["get"]}],
-        });
-        let rows: Vec<String> = rules(&status).iter().map(|row| row.join("|")).collect();
-        assert_eq!(
-            rows,
-            [
-                "pods|[]|[]|[get list]",
-                "b/scale|[]|[]|[list]",
-                "b.apps/scale|[]|[]|[list]",
-                "pods.apps|[]|[]|[list]",
-                "|[/a]|[]|[get]",
-                "|[/b]|[]|[get]",
-            ]
-        );
-    }
-
-    #[test]
     fn who_one_is_has_no_empty_lines() {
         let user = json!({"username": "alice", "groups": ["devs", "system:authenticated"]});
         let rows: Vec<String> = who(&user).iter().map(|row| row.join("|")).collect();
-        assert_eq!(rows, ["ATTRIBUTE|VALUE", "Username|alice", "Groups|[devs system:authenticated]"]);
+        assert_eq!(
+            rows,
+            [
+                "ATTRIBUTE|VALUE",
+                "Username|alice",
+                "Groups|[devs system:authenticated]"
+            ]
+        );
     }
 }

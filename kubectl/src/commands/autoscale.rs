@@ -18,7 +18,9 @@ pub async fn run(session: &Session, args: &AutoscaleArgs) -> Result<()> {
         return Err(Error::local("required flag(s) \"max\" not set"));
     };
     if most < 1 {
-        return Err(Error::local(format!("--max=MAXPODS is required and must be at least 1, max: {most}")));
+        return Err(Error::local(format!(
+            "--max=MAXPODS is required and must be at least 1, max: {most}"
+        )));
     }
     if most < args.min {
         let least = args.min;
@@ -36,8 +38,9 @@ pub async fn run(session: &Session, args: &AutoscaleArgs) -> Result<()> {
     };
     let resources = session.resources().await?;
     let autoscalers = resources.of_kind("autoscaling/v2", "HorizontalPodAutoscaler");
-    let autoscalers = autoscalers
-        .ok_or_else(|| Error::local("the server doesn't have a resource type \"horizontalpodautoscalers\""))?;
+    let autoscalers = autoscalers.ok_or_else(|| {
+        Error::local("the server doesn't have a resource type \"horizontalpodautoscalers\"")
+    })?;
     let mut errors = Vec::new();
     let mut count = 0;
     for one in select::read(session, &selection, &mut errors).await? {
@@ -47,7 +50,11 @@ pub async fn run(session: &Session, args: &AutoscaleArgs) -> Result<()> {
                 "cannot autoscale a {kind}: the server could not find the requested resource"
             )));
         }
-        let name = args.name.as_ref().filter(|name| !name.is_empty()).unwrap_or(&one.name);
+        let name = args
+            .name
+            .as_ref()
+            .filter(|name| !name.is_empty())
+            .unwrap_or(&one.name);
         let mut object = json!({
             "apiVersion": "autoscaling/v2",
             "kind": "HorizontalPodAutoscaler",
@@ -82,7 +89,10 @@ pub async fn run(session: &Session, args: &AutoscaleArgs) -> Result<()> {
         }
         let options = write::options(&args.write, MANAGER)?;
         let place = at(autoscalers, &session.namespace);
-        let created = session.client.create(&place, object.to_string(), &options).await?;
+        let created = session
+            .client
+            .create(&place, object.to_string(), &options)
+            .await?;
         let object: Value = created.parse()?;
         report.print(&object, autoscalers, "autoscaled")?;
     }
@@ -96,9 +106,13 @@ pub async fn run(session: &Session, args: &AutoscaleArgs) -> Result<()> {
 fn metrics(args: &AutoscaleArgs) -> Result<Vec<Value>> {
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     if args.cpu_percent >= 0 {
-        super::warn("Flag --cpu-percent has been deprecated, Use --cpu with percentage or resource quantity format (e.g., '70%' for utilization or '500m' for milliCPU).");
+        super::warn(
+            "Flag --cpu-percent has been deprecated, Use --cpu with percentage or resource quantity format (e.g., '70%' for utilization or '500m' for milliCPU).",
+        );
         if args.cpu.is_some() {
-            return Err(Error::local("--cpu and --cpu-percent cannot be used together"));
+            return Err(Error::local(
+                "--cpu and --cpu-percent cannot be used together",
+            ));
         }
     }
     let cpu = match args.cpu_percent {
@@ -121,7 +135,9 @@ fn metrics(args: &AutoscaleArgs) -> Result<Vec<Value>> {
             }
             None => {
                 let quantity = Quantity::parse(&amount).map_err(|error| {
-                    Error::local(format!("failed to parse {name} metric target: invalid {name} value: {error}"))
+                    Error::local(format!(
+                        "failed to parse {name} metric target: invalid {name} value: {error}"
+                    ))
                 })?;
                 json!({"type": "AverageValue", "averageValue": quantity.to_string()})
             }

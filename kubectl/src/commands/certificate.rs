@@ -35,7 +35,9 @@ pub async fn run(session: &Session, command: &CertificateCommand) -> Result<()> 
         ),
     };
     if args.words.is_empty() && args.files.is_empty() {
-        return Err(Error::local("one or more CSRs must be specified as <name> or -f <filename>"));
+        return Err(Error::local(
+            "one or more CSRs must be specified as <name> or -f <filename>",
+        ));
     }
     let report = Report::of(&args.print, DryRun::None)?;
     let mut words = vec!["certificatesigningrequests.v1.certificates.k8s.io".to_owned()];
@@ -56,7 +58,10 @@ pub async fn run(session: &Session, command: &CertificateCommand) -> Result<()> 
             }
             let approval = place.clone().subresource("approval");
             let options = WriteOptions::default();
-            let sent = session.client.update(&approval, one.object.to_string(), &options).await;
+            let sent = session
+                .client
+                .update(&approval, one.object.to_string(), &options)
+                .await;
             match sent {
                 Ok(answer) => {
                     report.print(&answer.parse()?, &one.resource, done)?;
@@ -84,8 +89,14 @@ fn decide(
     reason: &str,
     message: &str,
 ) -> Result<bool> {
-    let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let name = object["metadata"]["name"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let conditions = object["status"]["conditions"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     let has = |kind: &str| conditions.iter().any(|own| own["type"] == kind);
     if has(wanted) && !force {
         return Ok(false);
@@ -99,7 +110,10 @@ fn decide(
         .into_iter()
         .filter(|own| own["type"] != wanted && own["type"] != other)
         .collect();
-    let now = Timestamp::now().round(Unit::Second).unwrap_or_default().to_string();
+    let now = Timestamp::now()
+        .round(Unit::Second)
+        .unwrap_or_default()
+        .to_string();
     after.push(json!({
         "type": wanted, "status": "True", "reason": reason, "message": message, "lastUpdateTime": now,
     }));
@@ -114,12 +128,19 @@ mod tests {
     #[test]
     fn a_decision_is_made_once_unless_it_is_forced() {
         let mut object = json!({"metadata": {"name": "a"}, "status": {}});
-        let mut approve = |force| decide(&mut object, "Approved", "Denied", force, "r", "m").unwrap();
+        let mut approve =
+            |force| decide(&mut object, "Approved", "Denied", force, "r", "m").unwrap();
         assert!(approve(false));
         assert!(!approve(false));
         assert!(approve(true));
-        assert_eq!(object["status"]["conditions"].as_array().map(Vec::len), Some(1));
+        assert_eq!(
+            object["status"]["conditions"].as_array().map(Vec::len),
+            Some(1)
+        );
         let error = decide(&mut object, "Denied", "Approved", false, "r", "m").unwrap_err();
-        assert_eq!(error.message(), "certificate signing request \"a\" is already Approved");
+        assert_eq!(
+            error.message(),
+            "certificate signing request \"a\" is already Approved"
+        );
     }
 }

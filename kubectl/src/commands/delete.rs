@@ -160,6 +160,45 @@ pub async fn for_another(
     wait_until_gone(session, &gone).await
 }
 
+/// Deletes an object, if it is there, says so, and waits until it is gone.
+pub async fn and_wait(
+    session: &Session,
+    resource: &ApiResource,
+    namespace: &str,
+    name: &str,
+    options: &DeleteOptions,
+    timeout: Duration,
+) -> Result<()> {
+    let place = at(resource, namespace).name(name);
+    let answer: Value = match session.client.delete(&place, options).await {
+        Ok(object) => object.parse()?,
+        Err(status) if status.is_not_found() => return Ok(()),
+        Err(status) => return Err(status.into()),
+    };
+    print(&sentence(
+        "deleted",
+        resource,
+        namespace,
+        name,
+        DryRun::None,
+    ))?;
+    let uid = answer["metadata"]["uid"]
+        .as_str()
+        .or(answer["details"]["uid"].as_str());
+    let gone = Gone {
+        resource: resource.clone(),
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        uid: uid.unwrap_or_default().to_owned(),
+    };
+    let limit = if timeout.is_zero() { FOR_EVER } else { timeout };
+    let waiting = wait_until_gone(session, &gone);
+    let timed_out = |_| Error::local("timed out waiting for the condition");
+    tokio::time::timeout(limit, waiting)
+        .await
+        .map_err(timed_out)?
+}
+
 /// Deletes one object, if it is there, and does not wait for its end.
 pub async fn one(
     session: &Session,

@@ -41,7 +41,9 @@ async fn compare(session: &Session, args: &DiffArgs) -> Result<u8> {
         return Err(Error::local("must specify one of -f and -k"));
     }
     if args.server_side.force_conflicts && !args.server_side.server_side {
-        return Err(Error::local("--force-conflicts only works with --server-side"));
+        return Err(Error::local(
+            "--force-conflicts only works with --server-side",
+        ));
     }
     let resources = session.resources().await?;
     let folders = Folders::new()?;
@@ -56,7 +58,9 @@ async fn compare(session: &Session, args: &DiffArgs) -> Result<u8> {
         folders.add(args, &resource, live, Some(merged))?;
     }
     if args.prune {
-        for (resource, live) in apply::prune::candidates(session, args.selector.as_deref(), &kinds, &visited).await? {
+        for (resource, live) in
+            apply::prune::candidates(session, args.selector.as_deref(), &kinds, &visited).await?
+        {
             folders.add(args, &resource, Some(live), None)?;
         }
     }
@@ -72,7 +76,10 @@ async fn states(
 ) -> Result<(Option<Value>, Value)> {
     let mut wanted = file.object.clone();
     let namespace = write::place(&mut wanted, resource, session);
-    let name = wanted["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let name = wanted["metadata"]["name"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     let collection = at(resource, &namespace);
     let place = collection.clone().name(&name);
     let default = match args.server_side.server_side {
@@ -81,7 +88,10 @@ async fn states(
     };
     let options = WriteOptions {
         dry_run: true,
-        field_manager: args.field_manager.clone().unwrap_or_else(|| default.to_owned()),
+        field_manager: args
+            .field_manager
+            .clone()
+            .unwrap_or_else(|| default.to_owned()),
         ..WriteOptions::default()
     };
     let mut turn = 1;
@@ -94,23 +104,35 @@ async fn states(
         let answer = if args.server_side.server_side {
             let object = wanted.clone();
             let force = args.server_side.force_conflicts;
-            session.client.patch(&place, &Patch::Apply { object, force }, &options).await
+            session
+                .client
+                .patch(&place, &Patch::Apply { object, force }, &options)
+                .await
         } else if let Some(live) = &live {
+            // What was applied last is no news: the annotation stays as it is.
             let mut modified = wanted.clone();
-            apply::annotate(&mut modified);
+            let annotations = &mut modified["metadata"]["annotations"];
+            match annotations.as_object_mut() {
+                Some(map) => drop(map.remove(apply::LAST_APPLIED)),
+                None => *annotations = json!({}),
+            }
             let plan = apply::plan(&modified, live)?;
             if plan.is_empty() {
                 return Ok((Some(live.clone()), live.clone()));
             }
             let mut patch = plan.wire();
             // Unless it keeps changing, both states are of one version.
-            if turn < TRIES && let Patch::Strategic(tree) | Patch::Merge(tree) = &mut patch {
+            if turn < TRIES
+                && let Patch::Strategic(tree) | Patch::Merge(tree) = &mut patch
+            {
                 tree["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
             }
             session.client.patch(&place, &patch, &options).await
         } else {
-            apply::annotate(&mut wanted);
-            session.client.create(&collection, wanted.to_string(), &options).await
+            session
+                .client
+                .create(&collection, wanted.to_string(), &options)
+                .await
         };
         match answer {
             Ok(object) => return Ok((live, object.parse()?)),
@@ -118,7 +140,10 @@ async fn states(
             Err(status) => return Err(status.into()),
         }
         if turn == TRIES {
-            warn(&format!("Object ({}: {name}) keeps changing, diffing without lock", resource.kind));
+            warn(&format!(
+                "Object ({}: {name}) keeps changing, diffing without lock",
+                resource.kind
+            ));
         }
     }
 }
@@ -150,15 +175,21 @@ impl Folders {
         mut merged: Option<Value>,
     ) -> Result<()> {
         let known = live.as_ref().or(merged.as_ref());
-        let file = known.map(|object| file_name(resource, object)).unwrap_or_default();
+        let file = known
+            .map(|object| file_name(resource, object))
+            .unwrap_or_default();
         if !args.show_managed_fields {
-            live.iter_mut().chain(&mut merged).for_each(objects::without_managed_fields);
+            live.iter_mut()
+                .chain(&mut merged)
+                .for_each(objects::without_managed_fields);
         }
         if resource.group.is_empty() && resource.kind == "Secret" {
             hide(&mut live, &mut merged);
         }
         for (folder, object) in [(&self.live, live), (&self.merged, merged)] {
-            let text = object.map(|object| yaml::write(&object)).unwrap_or_default();
+            let text = object
+                .map(|object| yaml::write(&object))
+                .unwrap_or_default();
             let path = folder.join(&file);
             std::fs::write(&path, text)
                 .map_err(|error| Error::local(format!("open {}: {error}", path.display())))?;
@@ -170,22 +201,24 @@ impl Folders {
     fn compare(&self) -> Result<u8> {
         let wanted = std::env::var("KUBECTL_EXTERNAL_DIFF").unwrap_or_default();
         let (program, arguments) = program(&wanted);
-        let failed = |why: &dyn std::fmt::Display| {
-            Error::local(format!("failed to run {program:?}: {why}"))
-        };
+        let failed =
+            |why: &dyn std::fmt::Display| Error::local(format!("failed to run {program:?}: {why}"));
         let mut command = Command::new(&program);
         command.args(arguments).arg(&self.live).arg(&self.merged);
         let status = command.status().map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                failed(&format_args!("exec: {program:?}: executable file not found in $PATH"))
-            }
+            std::io::ErrorKind::NotFound => failed(&format_args!(
+                "exec: {program:?}: executable file not found in $PATH"
+            )),
             _ => failed(&error),
         })?;
         match status.code() {
             Some(code @ (0 | 1)) => Ok(u8::from(code == 1)),
             Some(code) => {
                 let error = failed(&format_args!("exit status {code}"));
-                Err(Error::Ended(error.to_string(), u8::try_from(code).unwrap_or(2)))
+                Err(Error::Ended(
+                    error.to_string(),
+                    u8::try_from(code).unwrap_or(2),
+                ))
             }
             None => Err(failed(&"it was ended by a signal")),
         }
@@ -206,8 +239,14 @@ fn program(wanted: &str) -> (String, Vec<String>) {
     let Some(first) = words.next() else {
         return ("diff".to_owned(), vec!["-u".to_owned(), "-N".to_owned()]);
     };
-    let plain = |word: &&str| word.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '='));
-    (first.to_owned(), words.filter(plain).map(str::to_owned).collect())
+    let plain = |word: &&str| {
+        word.chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '-' | '='))
+    };
+    (
+        first.to_owned(),
+        words.filter(plain).map(str::to_owned).collect(),
+    )
 }
 
 /// `apps.v1.Deployment.default.web`
@@ -230,8 +269,13 @@ fn file_name(resource: &ApiResource, object: &Value) -> String {
 /// Values of a Secret are not shown, only whether they differ.
 fn hide(live: &mut Option<Value>, merged: &mut Option<Value>) {
     let data = |object: &Option<Value>| -> BTreeMap<String, Value> {
-        let data = object.as_ref().and_then(|object| object["data"].as_object());
-        data.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect()
+        let data = object
+            .as_ref()
+            .and_then(|object| object["data"].as_object());
+        data.into_iter()
+            .flatten()
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
     };
     let (before, after) = (data(live), data(merged));
     let differs = |key: &String| match (before.get(key), after.get(key)) {

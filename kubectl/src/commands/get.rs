@@ -1,9 +1,9 @@
 //! `kubectl get`
 
-use ferrule_client::client::{Batch, ListOptions, WatchOptions};
-use ferrule_proto::v1::Form;
+use ferrule_client::client::{At, Batch, ListOptions, WatchOptions};
+use ferrule_proto::v1::{EventType, Form};
 use futures::StreamExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::select::Selection;
 use super::{print, raw, select, sort, warn};
@@ -42,6 +42,11 @@ pub async fn run(session: &Session, args: &GetArgs) -> Result<()> {
             "name cannot be provided when a selector is specified",
         ));
     }
+    if args.subresource.is_some() && !named {
+        return Err(Error::local(
+            "subresource cannot be used when bulk resource is specified",
+        ));
+    }
     if named && args.select.all_namespaces {
         return Err(Error::local(
             "a resource cannot be retrieved by name across all namespaces",
@@ -65,6 +70,15 @@ fn namespace<'a>(args: &GetArgs, namespace: &'a str) -> &'a str {
     }
 }
 
+/// An object, or a subresource of it.
+fn named_place(place: &At, name: &str, args: &GetArgs) -> At {
+    let place = place.clone().name(name);
+    match &args.subresource {
+        Some(subresource) => place.subresource(subresource),
+        None => place,
+    }
+}
+
 fn list_options(args: &GetArgs, form: Form) -> ListOptions {
     ListOptions {
         label_selector: args.select.selector.clone().unwrap_or_default(),
@@ -82,6 +96,7 @@ fn look(args: &GetArgs, target: &Target, format: &Format, several: bool) -> Look
         String::new()
     };
     Look {
+        events: false,
         wide: *format == Format::Wide,
         namespace: args.select.all_namespaces && target.resource.namespaced,
         no_headers: args.no_headers,
@@ -181,7 +196,7 @@ async fn read_table(
     }
     let place = at(&target.resource, place);
     for name in &target.names {
-        let place = place.clone().name(name);
+        let place = named_place(&place, name, args);
         match session.client.get_in(&place, Form::Table).await {
             Ok(object) => {
                 let next: Table = object.parse()?;
@@ -222,7 +237,7 @@ async fn whole(
         }
         let place = at(&target.resource, place);
         for name in &target.names {
-            match session.client.get(&place.clone().name(name)).await {
+            match session.client.get(&named_place(&place, name, args)).await {
                 Ok(object) => found.push((target, object.parse()?)),
                 Err(status) if args.ignore_not_found && status.is_not_found() => {}
                 Err(status) => errors.push(status.into()),
@@ -311,7 +326,10 @@ async fn watch(
             .to_string();
         options.send_initial_events = false;
     }
-    let mut printer = Printer::new(look(args, target, format, false));
+    let mut printer = Printer::new(Look {
+        events: args.output_watch_events,
+        ..look(args, target, format, false)
+    });
     let (mut columns, mut headed) = (Columns::default(), args.no_headers);
     let mut batches = session.client.watch(&place, &options).await?;
     while let Some(batch) = batches.next().await {
@@ -319,7 +337,22 @@ async fn watch(
         for change in changes {
             if !table {
                 let mut object: Value = ferrule_client::client::parse(&change.object)?;
-                objects::without_managed_fields(&mut object);
+                if !args.print.show_managed_fields {
+                    objects::without_managed_fields(&mut object);
+                }
+                let name = qualified(target, &object);
+                if args.output_watch_events
+                    && matches!(
+                        format,
+                        Format::Json
+                            | Format::Yaml
+                            | Format::Kyaml
+                            | Format::JsonPath(_)
+                            | Format::GoTemplate(_)
+                    )
+                {
+                    object = json!({"type": event(change.kind), "object": object});
+                }
                 if let Format::Custom(custom) = format {
                     let mut rows = vec![custom.row(&object)?];
                     if !std::mem::replace(&mut headed, true) {
@@ -331,16 +364,25 @@ async fn watch(
                 if *format == Format::Yaml && std::mem::replace(&mut headed, true) {
                     print("---\n")?;
                 }
-                output::print(
-                    &object,
-                    format,
-                    &qualified(target, &object),
-                )?;
+                output::print(&object, format, &name)?;
                 continue;
             }
-            let rows: Table = ferrule_client::client::parse(&change.object)?;
+            let mut rows: Table = ferrule_client::client::parse(&change.object)?;
+            if args.output_watch_events {
+                let event = event(change.kind);
+                rows.rows.iter_mut().for_each(|row| row.event = event);
+            }
             print(&printer.format(&rows))?;
         }
     }
     Ok(())
+}
+
+/// A change as watches of the REST interface name it.
+fn event(kind: EventType) -> &'static str {
+    match kind {
+        EventType::EventAdded => "ADDED",
+        EventType::EventModified => "MODIFIED",
+        EventType::EventDeleted => "DELETED",
+    }
 }

@@ -68,6 +68,7 @@ pub async fn run(session: &Session, args: &MarkArgs, mark: Mark) -> Result<()> {
         words: &words,
         files: Some(&args.files),
         labels: args.select.selector.as_deref(),
+        local: args.local,
         fields: args.select.field_selector.as_deref(),
         all: args.all,
         everywhere: args.select.all_namespaces,
@@ -107,7 +108,7 @@ pub async fn run(session: &Session, args: &MarkArgs, mark: Mark) -> Result<()> {
                 Mark::Label => "labeled",
             };
             let mut object = one.object.clone();
-            if args.write.dry_run == DryRun::Client {
+            if args.write.dry_run == DryRun::Client || args.local {
                 object["metadata"][mark.field()] = Value::Object(after);
             } else if !patch.is_empty() {
                 let mut metadata = json!({mark.field(): patch});

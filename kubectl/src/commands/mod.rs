@@ -9,14 +9,15 @@ pub mod autoscale;
 pub mod certificate;
 
 pub mod change;
+pub mod cluster_info;
 pub mod config;
-pub mod diff;
-pub mod edit;
 pub mod cp;
 pub mod create;
 pub mod delete;
 pub mod describe;
+pub mod diff;
 pub mod drain;
+pub mod edit;
 pub mod events;
 pub mod evict;
 pub mod exec;
@@ -27,6 +28,7 @@ pub mod logs;
 pub mod mark;
 pub mod node;
 pub mod patch;
+pub mod plugin;
 pub mod pods;
 pub mod port_forward;
 pub mod ports;
@@ -43,6 +45,7 @@ pub mod set;
 pub mod set_env;
 pub mod set_image;
 pub mod set_resources;
+pub mod set_selector;
 pub mod sort;
 pub mod terminal;
 pub mod version;
@@ -56,14 +59,18 @@ use crate::error::{Error, Result};
 use crate::session::{self, Session};
 
 /// Runs a command line.
-pub async fn run(cli: Cli) -> Result<()> {
+pub async fn run(mut cli: Cli) -> Result<()> {
+    // Their own flag --user names a subject, not an entry of the kubeconfig.
+    if matches!(cli.command, Command::Create(_) | Command::Set(_)) {
+        cli.global.user.clear();
+    }
     let global = &cli.global;
     let session = match cli.command {
         Command::Config(command) => return config::run(global, command),
         Command::Kustomize(args) => return local::kustomize(&args),
         Command::Completion(args) => return local::completion(&args),
         Command::Options => return local::options(),
-        Command::Plugin(command) => return local::plugin(&command),
+        Command::Plugin(command) => return plugin::run(&command),
         Command::Version(args) => return version::run(global, &args).await,
         _ => Session::open(global)?,
     };
@@ -74,7 +81,9 @@ pub async fn run(cli: Cli) -> Result<()> {
         work.await
     } else {
         let timed_out = || Error::local("context deadline exceeded");
-        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(timed_out()))
+        tokio::time::timeout(limit, work)
+            .await
+            .unwrap_or_else(|_| Err(timed_out()))
     };
     result?;
     match session::warnings() {
@@ -101,6 +110,8 @@ async fn dispatch(session: &Session, command: Command) -> Result<()> {
         Command::Set(SetCommand::Env(args)) => set_env::run(session, &args).await,
         Command::Set(SetCommand::Image(args)) => set_image::run(session, &args).await,
         Command::Set(SetCommand::Resources(args)) => set_resources::run(session, &args).await,
+        Command::Set(SetCommand::Selector(args)) => set_selector::run(session, &args).await,
+        Command::Set(SetCommand::Subject(args)) => set_selector::subject(session, &args).await,
         Command::Set(SetCommand::Serviceaccount(args)) => {
             set_resources::service_account(session, &args).await
         }
@@ -122,7 +133,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<()> {
         Command::Uncordon(args) => node::cordon(session, &args, false).await,
         Command::ApiResources(args) => api_resources::run(session, &args).await,
         Command::ApiVersions(args) => api_resources::versions(session, &args.words).await,
-        Command::ClusterInfo(args) => api_resources::cluster_info(session, &args.words).await,
+        Command::ClusterInfo(args) => cluster_info::run(session, &args).await,
         Command::Auth(AuthCommand::CanI(args)) => auth::can_i(session, &args).await,
         Command::Auth(AuthCommand::Whoami(args)) => auth::whoami(session, &args).await,
         Command::Certificate(command) => certificate::run(session, &command).await,

@@ -48,6 +48,7 @@ pub async fn run(session: &Session, args: &PatchArgs) -> Result<()> {
     let mut errors = Vec::new();
     let selection = Selection {
         command: "patch",
+        local: args.local,
         words: &args.words,
         files: Some(&args.files),
         ..Selection::default()
@@ -58,7 +59,7 @@ pub async fn run(session: &Session, args: &PatchArgs) -> Result<()> {
             if let Some(subresource) = &args.subresource {
                 place = place.subresource(subresource);
             }
-            let object = if args.write.dry_run == DryRun::Client {
+            let object = if args.write.dry_run == DryRun::Client || args.local {
                 apply::patched(&patch, &one.object)?
             } else {
                 let options = write::options(&args.write, "kubectl-patch")?;

@@ -53,16 +53,17 @@ fn read(file: &str) -> Result<Vec<u8>> {
         path => std::fs::File::open(path)
             .and_then(|opened| opened.take(BODY_LIMIT).read_to_end(&mut bytes)),
     };
-    let refused = |error: &std::io::Error| {
-        Error::local(format!("open {file}: {}", crate::output::go(error)))
-    };
+    let refused =
+        |error: &std::io::Error| Error::local(format!("open {file}: {}", crate::output::go(error)));
     result.map_err(|error| refused(&error))?;
     Ok(bytes)
 }
 
 async fn request(session: &Session, method: &str, path: &str, body: Vec<u8>) -> Result<()> {
     if !path.starts_with('/') {
-        return Err(Error::local(format!("invalid path {path:?}: it begins with no slash")));
+        return Err(Error::local(format!(
+            "invalid path {path:?}: it begins with no slash"
+        )));
     }
     let server = &session.server;
     let unreached = |error: &dyn std::fmt::Display| {
@@ -72,19 +73,26 @@ async fn request(session: &Session, method: &str, path: &str, body: Vec<u8>) -> 
         })
     };
     let config = &session.config;
-    let mut tls = ferrule_client::connection::tls(config)
-        .map_err(|error| Error::local(error.to_string()))?;
+    let mut tls =
+        ferrule_client::connection::tls(config).map_err(|error| Error::local(error.to_string()))?;
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let host = server.rsplit_once(':').map_or(server.as_str(), |(host, _)| host);
+    let host = server
+        .rsplit_once(':')
+        .map_or(server.as_str(), |(host, _)| host);
     let host = host.trim_matches(['[', ']']);
     let name = config.server_name.as_deref().unwrap_or(host).to_owned();
     let name = ServerName::try_from(name).map_err(|error| Error::local(error.to_string()))?;
-    let stream = TcpStream::connect(server).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => unreached(&"connection refused"),
-        _ => unreached(&error),
-    })?;
+    let stream = TcpStream::connect(server)
+        .await
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::ConnectionRefused => unreached(&"connection refused"),
+            _ => unreached(&error),
+        })?;
     let connector = TlsConnector::from(std::sync::Arc::new(tls));
-    let stream = connector.connect(name, stream).await.map_err(|error| unreached(&error))?;
+    let stream = connector
+        .connect(name, stream)
+        .await
+        .map_err(|error| unreached(&error))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| unreached(&error))?;
@@ -104,7 +112,10 @@ async fn request(session: &Session, method: &str, path: &str, body: Vec<u8>) -> 
     let request = request
         .body(Full::<bytes::Bytes>::from(body))
         .map_err(|error| Error::local(format!("invalid path {path:?}: {error}")))?;
-    let answer = sender.send_request(request).await.map_err(|error| unreached(&error))?;
+    let answer = sender
+        .send_request(request)
+        .await
+        .map_err(|error| unreached(&error))?;
     let status = answer.status();
     if status.is_success() {
         let mut body = answer.into_body();

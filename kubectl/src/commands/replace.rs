@@ -1,9 +1,10 @@
 //! `kubectl replace`
 
+use ferrule_client::client::DeleteOptions;
 use serde_json::Value;
 
-use super::select;
 use super::write::{self, Report};
+use super::{delete, raw, select};
 use crate::args::{DryRun, ReplaceArgs};
 use crate::error::{Error, Result};
 use crate::files::{self, FromFile};
@@ -12,8 +13,26 @@ use crate::session::Session;
 
 /// Runs the command.
 pub async fn run(session: &Session, args: &ReplaceArgs) -> Result<()> {
+    if let Some(path) = &args.raw {
+        return raw::send(session, "PUT", path, &args.files).await;
+    }
     if args.files.is_empty() {
         return Err(Error::local("must specify one of -f and -k"));
+    }
+    let graced = args.delete.grace_period >= 0;
+    if graced && !args.delete.force {
+        return Err(Error::local("--grace-period must have --force specified"));
+    }
+    if !args.delete.timeout.is_zero() && !args.delete.force {
+        return Err(Error::local("--timeout must have --force specified"));
+    }
+    if args.delete.force && args.write.dry_run != DryRun::None {
+        return Err(Error::local(
+            "--dry-run can not be used when --force is set",
+        ));
+    }
+    if args.delete.force {
+        return forced(session, args).await;
     }
     let mut errors = Vec::new();
     for file in files::read(&args.files, "replace")? {
@@ -22,6 +41,53 @@ pub async fn run(session: &Session, args: &ReplaceArgs) -> Result<()> {
         }
     }
     Error::all(errors)
+}
+
+/// Deletes the objects, waits until they are gone, and creates them.
+async fn forced(session: &Session, args: &ReplaceArgs) -> Result<()> {
+    let report = Report::new(&args.write)?;
+    let resources = session.resources().await?;
+    let propagation = delete::propagation(&args.delete.cascade)?;
+    let mut wanted = Vec::new();
+    for file in files::read(&args.files, "replace")? {
+        let resource = select::resource_of(session, resources, &file.object, &file.source)?;
+        let mut object = file.object;
+        let namespace = write::place(&mut object, &resource, session);
+        wanted.push((resource, namespace, object, file.source));
+    }
+    for (resource, namespace, object, source) in &wanted {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let seconds = args.delete.grace_period;
+        let options = DeleteOptions {
+            grace_period_seconds: (seconds >= 0).then_some(seconds),
+            propagation: Some(propagation),
+            ..DeleteOptions::default()
+        };
+        delete::and_wait(
+            session,
+            resource,
+            namespace,
+            name,
+            &options,
+            args.delete.timeout,
+        )
+        .await
+        .map_err(|error| error.when("deleting", source))?;
+    }
+    for (resource, namespace, mut object, source) in wanted {
+        if args.write.save_config {
+            super::apply::annotate(&mut object);
+        }
+        let options = write::options(&args.write, "kubectl-replace")?;
+        let place = at(&resource, &namespace);
+        let created = session
+            .client
+            .create(&place, object.to_string(), &options)
+            .await;
+        let created = created.map_err(|status| Error::from(status).when("creating", &source))?;
+        report.print(&created.parse()?, &resource, "replaced")?;
+    }
+    Ok(())
 }
 
 async fn replace(session: &Session, args: &ReplaceArgs, file: &FromFile) -> Result<()> {
@@ -34,7 +100,10 @@ async fn replace(session: &Session, args: &ReplaceArgs, file: &FromFile) -> Resu
         super::apply::annotate(&mut object);
     }
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    let place = at(&resource, &namespace).name(name);
+    let mut place = at(&resource, &namespace).name(name);
+    if let Some(subresource) = &args.subresource {
+        place = place.subresource(subresource);
+    }
     if args.write.dry_run != DryRun::Client {
         // Without a version of its own the object replaces whatever is there.
         if object["metadata"]["resourceVersion"]

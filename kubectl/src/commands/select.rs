@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::args::FileArgs;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::resources::{Target, at, long_name};
+use crate::resources::{Target, at, long_name, offline};
 use crate::session::Session;
 
 /// Objects as the server has them.
@@ -40,6 +40,8 @@ pub struct Selection<'a> {
     pub all: bool,
     /// In all namespaces.
     pub everywhere: bool,
+    /// No server is asked: the objects are those of the files.
+    pub local: bool,
 }
 
 /// Nothing names an object.
@@ -190,6 +192,32 @@ pub fn resource_of(
     Ok(resource)
 }
 
+/// The objects of files as they are there.
+fn from_files(session: &Session, selection: &Selection<'_>) -> Result<Vec<Found>> {
+    let named_files = selection.files.filter(|files| !files.is_empty());
+    let Some(named_files) = named_files.filter(|_| selection.words.is_empty()) else {
+        return Err(Error::local(
+            "error: you must specify resources by --filename when --local is set.\nExample resource specifications include:\n   \
+             '-f rsrc.yaml'\n   '--filename=rsrc.json'",
+        ));
+    };
+    let read = files::read(named_files, selection.command)?.into_iter();
+    Ok(read
+        .map(|file| {
+            let text = |field: &str| {
+                let text = file.object["metadata"][field].as_str();
+                text.map(str::to_owned)
+            };
+            Found {
+                resource: offline(&file.object),
+                namespace: text("namespace").unwrap_or_else(|| session.namespace.clone()),
+                name: text("name").unwrap_or_default(),
+                object: file.object,
+            }
+        })
+        .collect())
+}
+
 /// Reads the objects: named ones one by one, others by listing. What cannot be read is told in
 /// `errors`, and does not keep the others from being read.
 pub async fn read(
@@ -197,6 +225,9 @@ pub async fn read(
     selection: &Selection<'_>,
     errors: &mut Vec<Error>,
 ) -> Result<Vec<Found>> {
+    if selection.local {
+        return from_files(session, selection);
+    }
     let mut found = Vec::new();
     for (target, namespace) in targets(session, selection).await? {
         let selecting = selection.labels.is_some() || selection.fields.is_some();

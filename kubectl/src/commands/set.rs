@@ -3,7 +3,7 @@
 use ferrule_apimachinery::patch;
 use ferrule_apimachinery::schema::Schema;
 use ferrule_client::client::Patch;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::select::{self, Found, Selection};
 use super::write::{self, Report};
@@ -27,6 +27,10 @@ pub struct Change<'a> {
     pub done: &'a str,
     /// How a refused patch is told.
     pub failed: &'a str,
+    /// The only version that may be changed.
+    pub version: Option<&'a str>,
+    /// Objects that stay as they are are told, too.
+    pub always: bool,
 }
 
 /// Changes the pod specs of objects; those that stay as they are are passed over in silence.
@@ -35,32 +39,61 @@ pub async fn run(
     change: &Change<'_>,
     mut edit: impl FnMut(&Found, &mut Value) -> Result<()>,
 ) -> Result<()> {
-    let report = Report::typed(&change.args.write)?;
+    objects(session, change, |one, object| {
+        let spec = pod_spec(one, object)?;
+        edit(one, spec)
+    })
+    .await
+}
+
+/// Changes objects.
+pub async fn objects(
+    session: &Session,
+    change: &Change<'_>,
+    mut edit: impl FnMut(&Found, &mut Value) -> Result<()>,
+) -> Result<()> {
+    let (write, local) = (&change.args.write, change.args.local);
+    if local && write.dry_run == DryRun::Server {
+        return Err(Error::local(
+            "cannot specify --local and --dry-run=server - did you mean --dry-run=client?",
+        ));
+    }
+    let report = Report::typed(write)?;
     let selection = Selection {
         command: "set",
         words: change.words,
         files: Some(&change.args.files),
         labels: change.selector,
         all: change.args.all,
+        local,
         ..Selection::default()
     };
     let mut errors = Vec::new();
     for one in select::read(session, &selection, &mut errors).await? {
         let mut after = one.object.clone();
-        let edited = pod_spec(&one, &mut after).and_then(|spec| edit(&one, spec));
-        if let Err(error) = edited {
+        if let Err(error) = edit(&one, &mut after) {
             errors.push(error);
             continue;
         }
         let sent = async {
-            let Some(patch) = difference(&one.object, &mut after, &change.args.write)? else {
-                return Ok(());
+            let mut patch = match difference(&one.object, &mut after, write)? {
+                Some(patch) => patch,
+                None if change.always => Patch::Strategic(json!({})),
+                None => return Ok(()),
             };
-            if change.args.write.dry_run != DryRun::Client {
+            if let (Some(version), Patch::Strategic(tree) | Patch::Merge(tree)) =
+                (change.version, &mut patch)
+            {
+                tree["metadata"]["resourceVersion"] = json!(version);
+            }
+            if write.dry_run != DryRun::Client && !local {
                 let place = at(&one.resource, &one.namespace).name(&one.name);
-                let options = write::options(&change.args.write, "kubectl-set")?;
+                let options = write::options(write, "kubectl-set")?;
                 let answer = session.client.patch(&place, &patch, &options).await;
-                let refused = |status| Error::from(status).failed(change.failed);
+                let refused = |status| match change.failed {
+                    "" => Error::from(status),
+                    failed => Error::from(status).failed(failed),
+                };
                 after = answer.map_err(refused)?.parse()?;
             }
             report.print(&after, &one.resource, change.done)

@@ -1,5 +1,6 @@
 //! `kubectl set env`
 
+use base64::Engine;
 use serde_json::{Value, json};
 
 use super::select::{self, Found, Selection};
@@ -51,7 +52,7 @@ pub async fn run(session: &Session, args: &SetEnvArgs) -> Result<()> {
         variable["name"] = json!(format!("{}{}", args.prefix, pods::name(variable)));
     }
     let pattern = args.containers.containers.as_str();
-    let mut lists = String::new();
+    let mut listed: Vec<Listed> = Vec::new();
     let mut edit = |one: &Found, spec: &mut Value| {
         let containers = set::containers(spec, pattern);
         let (kind, name) = (&one.resource.kind, &one.name);
@@ -70,8 +71,12 @@ pub async fn run(session: &Session, args: &SetEnvArgs) -> Result<()> {
             if after != before {
                 container["env"] = json!(after);
             }
-            lists.push_str(&format!("# {kind} {name}, container {title}\n"));
-            after.iter().for_each(|own| lists.push_str(&shown(own)));
+            listed.push(Listed {
+                title: format!("# {kind} {name}, container {title}\n"),
+                namespace: one.namespace.clone(),
+                object: one.object.clone(),
+                variables: after,
+            });
         }
         Ok(())
     };
@@ -92,7 +97,7 @@ pub async fn run(session: &Session, args: &SetEnvArgs) -> Result<()> {
             };
             edit(&one, spec)?;
         }
-        return print(&lists);
+        return list(session, &listed, args.resolve).await;
     }
     let change = Change {
         words,
@@ -100,8 +105,95 @@ pub async fn run(session: &Session, args: &SetEnvArgs) -> Result<()> {
         selector,
         done: "env updated",
         failed: "failed to patch env update to pod template: ",
+        version: None,
+        always: false,
     };
     set::run(session, &change, edit).await
+}
+
+/// The variables of a container.
+struct Listed {
+    title: String,
+    namespace: String,
+    object: Value,
+    variables: Vec<Value>,
+}
+
+/// Prints variables; with `resolve`, those that refer to something with its value.
+async fn list(session: &Session, listed: &[Listed], resolve: bool) -> Result<()> {
+    let mut failed: Vec<String> = Vec::new();
+    for own in listed {
+        print(&own.title)?;
+        for variable in &own.variables {
+            let source = variable.get("valueFrom").filter(|_| resolve);
+            let line = match source {
+                None => shown(variable),
+                Some(source) => match value_of(session, own, source).await {
+                    Ok(value) => format!("{}={value}\n", pods::name(variable)),
+                    Err(why) => {
+                        if !failed.contains(&why) {
+                            failed.push(why);
+                        }
+                        shown(variable)
+                    }
+                },
+            };
+            print(&line)?;
+        }
+    }
+    Error::all(
+        failed
+            .into_iter()
+            .map(|why| Error::local(format!("error retrieving reference: {why}")))
+            .collect(),
+    )
+}
+
+/// What a reference leads to.
+async fn value_of(
+    session: &Session,
+    own: &Listed,
+    source: &Value,
+) -> std::result::Result<String, String> {
+    for (reference, plural) in [
+        ("configMapKeyRef", "configmaps"),
+        ("secretKeyRef", "secrets"),
+    ] {
+        let Some(reference) = source.get(reference) else {
+            continue;
+        };
+        let (name, key) = (
+            pods::name(reference),
+            reference["key"].as_str().unwrap_or_default(),
+        );
+        let read = async {
+            let resource = session.resources().await?.find(plural)?;
+            let place = crate::resources::at(resource, &own.namespace).name(name);
+            Ok::<Value, Error>(session.client.get(&place).await?.parse()?)
+        };
+        let object = read.await.map_err(|error| error.message())?;
+        let Some(text) = object["data"][key].as_str() else {
+            return Err(format!(
+                "key {key} not found in {} {name}",
+                plural.trim_end_matches('s')
+            ));
+        };
+        if plural == "configmaps" {
+            return Ok(text.to_owned());
+        }
+        let bytes = base64::engine::general_purpose::STANDARD.decode(text);
+        let bytes = bytes.map_err(|error| error.to_string())?;
+        return Ok(String::from_utf8_lossy(&bytes).into_owned());
+    }
+    if let Some(path) = source["fieldRef"]["fieldPath"].as_str() {
+        let template = crate::jsonpath::Template::read_path(path)?;
+        let values = template.values(&own.object)?;
+        return match values.as_slice() {
+            [value] => Ok(crate::jsonpath::printed(value)),
+            _ => Err(format!("unsupported fieldPath: {path}")),
+        };
+    }
+    Err("resource fields of a container are known on its node only".to_owned())
 }
 
 /// Resources, and the changes behind them.

@@ -32,6 +32,8 @@ pub async fn run(session: &Session, args: &SetImageArgs) -> Result<()> {
         selector: args.selector.as_deref(),
         done: "image updated",
         failed: "failed to patch image update to pod template: ",
+        version: None,
+        always: false,
     };
     set::run(session, &change, |_, spec| edit(spec, &images)).await
 }

@@ -33,6 +33,8 @@ pub async fn run(session: &Session, args: &SetResourcesArgs) -> Result<()> {
         selector,
         done: "resource requirements updated",
         failed: "failed to patch resources update to pod template ",
+        version: None,
+        always: false,
     };
     set::run(session, &change, |_, spec| {
         let containers = set::containers(spec, pattern);
@@ -87,6 +89,8 @@ pub async fn service_account(session: &Session, args: &SetServiceAccountArgs) ->
         selector: None,
         done: "serviceaccount updated",
         failed: "failed to patch ServiceAccountName ",
+        version: None,
+        always: false,
     };
     set::run(session, &change, |_, spec| {
         spec["serviceAccountName"] = json!(account);

@@ -85,6 +85,11 @@ impl Condition {
                 match (values.as_slice(), value) {
                     ([], _) => false,
                     (_, None) => true,
+                    ([Value::Array(_) | Value::Object(_)], Some(_)) => {
+                        return Err(Error::local(
+                            "jsonpath leads to a nested object or list which is not supported",
+                        ));
+                    }
                     ([one], Some(value)) => printed(one) == *value,
                     _ => {
                         return Err(Error::local(
@@ -116,6 +121,7 @@ pub async fn run(session: &Session, args: &WaitArgs) -> Result<()> {
         fields: args.select.field_selector.as_deref(),
         all: args.all,
         everywhere: args.select.all_namespaces,
+        local: false,
     };
     let deleted = matches!(condition, Condition::Deleted);
     let mut errors = Vec::new();
@@ -138,6 +144,15 @@ pub async fn run(session: &Session, args: &WaitArgs) -> Result<()> {
         return Err(Error::local("no matching resources found"));
     }
     for one in found {
+        if args.timeout == 0.0 {
+            if condition.holds(&one.object)? {
+                report.print(&one.object, &one.resource, "condition met")?;
+            } else {
+                let what = format!("{}/{}", one.resource.name, one.name);
+                errors.push(Error::local(format!("condition not met for {what}")));
+            }
+            continue;
+        }
         match tokio::time::timeout_at(deadline, until(session, &one, &condition)).await {
             Ok(Ok(object)) => report.print(&object, &one.resource, "condition met")?,
             Ok(Err(error)) => errors.push(error),

@@ -7,6 +7,7 @@ mod node;
 mod plain;
 mod pod;
 mod pod_template;
+pub mod rbac;
 mod workload;
 
 use std::fmt::Write;
@@ -77,6 +78,8 @@ pub async fn text(
         "PodDisruptionBudget" => plain::pod_disruption_budget(&mut text, object),
         "PriorityClass" => plain::priority_class(&mut text, object),
         "IPAddress" => plain::ip_address(&mut text, object),
+        "Role" | "ClusterRole" => rbac::role(&mut text, object),
+        "RoleBinding" | "ClusterRoleBinding" => rbac::binding(&mut text, object),
         "ConfigMap" => plain::config_map(&mut text, object),
         "Secret" => plain::secret(&mut text, object),
         "ServiceAccount" => plain::service_account(&mut text, object),

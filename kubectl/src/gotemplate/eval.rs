@@ -126,12 +126,21 @@ impl<'a> State<'a, '_> {
         Ok(Flow::On)
     }
 
-    fn call(&mut self, place: &Place, name: &'a str, pipe: Option<&'a Pipe>, dot: &Item<'a>) -> Result2<()> {
+    fn call(
+        &mut self,
+        place: &Place,
+        name: &'a str,
+        pipe: Option<&'a Pipe>,
+        dot: &Item<'a>,
+    ) -> Result2<()> {
         let Some(nodes) = self.template.defined.get(name) else {
             return self.fail(place, format_args!("template {name:?} not defined"));
         };
         if self.depth >= DEPTH {
-            return self.fail(place, format_args!("exceeded maximum template depth ({DEPTH})"));
+            return self.fail(
+                place,
+                format_args!("exceeded maximum template depth ({DEPTH})"),
+            );
         }
         let dot = match pipe {
             Some(pipe) => self.pipe(pipe, dot)?,
@@ -147,7 +156,13 @@ impl<'a> State<'a, '_> {
         Ok(())
     }
 
-    fn range(&mut self, pipe: &'a Pipe, body: &'a [Node], otherwise: &'a [Node], dot: &Item<'a>) -> Result2<Flow> {
+    fn range(
+        &mut self,
+        pipe: &'a Pipe,
+        body: &'a [Node],
+        otherwise: &'a [Node],
+        dot: &Item<'a>,
+    ) -> Result2<Flow> {
         let visible = self.variables.len();
         let value = self.value_of(pipe, dot)?;
         let entries = match self.entries(&value) {
@@ -186,23 +201,34 @@ impl<'a> State<'a, '_> {
             Item::Missing | Item::Of(Value::Null) | Item::Own(Value::Null) => Vec::new(),
             Item::Of(Value::Array(items)) => {
                 let items = items.iter().enumerate();
-                items.map(|(index, item)| (place(index), Item::Of(item))).collect()
+                items
+                    .map(|(index, item)| (place(index), Item::Of(item)))
+                    .collect()
             }
             Item::Own(Value::Array(items)) => {
                 let items = items.iter().enumerate();
-                items.map(|(index, item)| (place(index), Item::Own(item.clone()))).collect()
+                items
+                    .map(|(index, item)| (place(index), Item::Own(item.clone())))
+                    .collect()
             }
-            Item::Of(Value::Object(map)) => {
-                map.iter().map(|(name, item)| (key(name), Item::Of(item))).collect()
-            }
-            Item::Own(Value::Object(map)) => {
-                map.iter().map(|(name, item)| (key(name), Item::Own(item.clone()))).collect()
-            }
+            Item::Of(Value::Object(map)) => map
+                .iter()
+                .map(|(name, item)| (key(name), Item::Of(item)))
+                .collect(),
+            Item::Own(Value::Object(map)) => map
+                .iter()
+                .map(|(name, item)| (key(name), Item::Own(item.clone())))
+                .collect(),
             other => match other.value().as_u64() {
-                Some(count) if count <= 1 << 20 => {
-                    (0..count).map(|own| (Item::Own(own.into()), Item::Own(own.into()))).collect()
+                Some(count) if count <= 1 << 20 => (0..count)
+                    .map(|own| (Item::Own(own.into()), Item::Own(own.into())))
+                    .collect(),
+                _ => {
+                    return Err(format!(
+                        "range can't iterate over {}",
+                        print::value(other.value())
+                    ));
                 }
-                _ => return Err(format!("range can't iterate over {}", print::value(other.value()))),
             },
         })
     }
@@ -231,16 +257,27 @@ impl<'a> State<'a, '_> {
         Ok(last.unwrap_or(Item::Missing))
     }
 
-    fn command(&mut self, command: &'a Command, dot: &Item<'a>, last: Option<Item<'a>>) -> Result2<Item<'a>> {
+    fn command(
+        &mut self,
+        command: &'a Command,
+        dot: &Item<'a>,
+        last: Option<Item<'a>>,
+    ) -> Result2<Item<'a>> {
         let first = &command.words[0];
         let What::Function(name) = &first.what else {
             if command.words.len() > 1 || last.is_some() {
                 if !first.fields.is_empty() {
                     let field = first.fields.last().map(String::as_str).unwrap_or_default();
-                    return self.fail(&first.place, format_args!("{field} is not a method but has arguments"));
+                    return self.fail(
+                        &first.place,
+                        format_args!("{field} is not a method but has arguments"),
+                    );
                 }
                 let text = &first.place.text;
-                return self.fail(&first.place, format_args!("can't give argument to non-function {text}"));
+                return self.fail(
+                    &first.place,
+                    format_args!("can't give argument to non-function {text}"),
+                );
             }
             if first.what == What::Nil {
                 return self.fail(&first.place, "nil is not a command");
@@ -251,7 +288,10 @@ impl<'a> State<'a, '_> {
         for word in &command.words[1..] {
             let value = self.operand(word, dot)?;
             // `and` and `or` look no further than they must.
-            let decided = matches!((name.as_str(), value.truth()), ("and", false) | ("or", true));
+            let decided = matches!(
+                (name.as_str(), value.truth()),
+                ("and", false) | ("or", true)
+            );
             arguments.push(value);
             if decided {
                 return Ok(arguments.pop().unwrap_or(Item::Missing));
@@ -310,7 +350,10 @@ impl<'a> State<'a, '_> {
                 }
             };
             if self.template.strict && matches!(value, Item::Missing) {
-                return self.fail(&operand.place, format_args!("map has no entry for key {name:?}"));
+                return self.fail(
+                    &operand.place,
+                    format_args!("map has no entry for key {name:?}"),
+                );
             }
         }
         Ok(value)

@@ -12,7 +12,8 @@ use super::print;
 pub fn known(name: &str) -> bool {
     matches!(
         name,
-        "and" | "or"
+        "and"
+            | "or"
             | "not"
             | "len"
             | "index"
@@ -50,10 +51,14 @@ pub fn call<'a>(name: &str, mut arguments: Vec<Item<'a>>) -> Result<Item<'a>, St
     let given = arguments.len();
     if given < least {
         let most = if most == least { "" } else { "at least " };
-        return Err(format!("wrong number of args for {name}: want {most}{least} got {given}"));
+        return Err(format!(
+            "wrong number of args for {name}: want {most}{least} got {given}"
+        ));
     }
     if given > most {
-        return Err(format!("wrong number of args for {name}: want {most} got {given}"));
+        return Err(format!(
+            "wrong number of args for {name}: want {most} got {given}"
+        ));
     }
     let values: Vec<&Value> = arguments.iter().map(Item::value).collect();
     let calling = |why: String| format!("error calling {name}: {why}");
@@ -63,7 +68,9 @@ pub fn call<'a>(name: &str, mut arguments: Vec<Item<'a>>) -> Result<Item<'a>, St
         // Whether an earlier one decides was seen before this is called.
         "and" | "or" => Ok(arguments.pop().unwrap_or(Item::Missing)),
         "not" => decided(!arguments[0].truth()),
-        "len" => length(values[0]).map(|own| Item::Own(own.into())).map_err(calling),
+        "len" => length(values[0])
+            .map(|own| Item::Own(own.into()))
+            .map_err(calling),
         "index" => {
             let mut own = arguments.into_iter();
             let first = own.next().unwrap_or(Item::Missing);
@@ -75,7 +82,10 @@ pub fn call<'a>(name: &str, mut arguments: Vec<Item<'a>>) -> Result<Item<'a>, St
         "println" => text(print::println(&values)),
         "printf" => match values[0] {
             Value::String(format) => text(print::printf(format, &values[1..])),
-            other => Err(format!("wrong type for value; expected string; got {}", kind(other))),
+            other => Err(format!(
+                "wrong type for value; expected string; got {}",
+                kind(other)
+            )),
         },
         "html" => text(html(&print::print(&values))),
         "js" => text(js(&print::print(&values))),
@@ -93,7 +103,9 @@ pub fn call<'a>(name: &str, mut arguments: Vec<Item<'a>>) -> Result<Item<'a>, St
             decided(false)
         }
         "ne" => match values.as_slice() {
-            [one, other] => equal(one, other).map(|own| Item::Own(Value::Bool(!own))).map_err(calling),
+            [one, other] => equal(one, other)
+                .map(|own| Item::Own(Value::Bool(!own)))
+                .map_err(calling),
             _ => Err(format!("wrong number of args for ne: want 2 got {given}")),
         },
         "lt" | "le" | "gt" | "ge" => {
@@ -116,13 +128,18 @@ pub fn call<'a>(name: &str, mut arguments: Vec<Item<'a>>) -> Result<Item<'a>, St
         }
         "base64decode" => {
             let Value::String(coded) = values[0] else {
-                return Err(format!("wrong type for value; expected string; got {}", kind(values[0])));
+                return Err(format!(
+                    "wrong type for value; expected string; got {}",
+                    kind(values[0])
+                ));
             };
             let bytes = base64::engine::general_purpose::STANDARD.decode(coded);
             let bytes = bytes.map_err(|_| {
                 let clean = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
                 let at = coded.find(|c: char| !clean(c)).unwrap_or(coded.len());
-                calling(format!("base64 decode failed: illegal base64 data at input byte {at}"))
+                calling(format!(
+                    "base64 decode failed: illegal base64 data at input byte {at}"
+                ))
             })?;
             text(String::from_utf8_lossy(&bytes).into_owned())
         }
@@ -157,7 +174,12 @@ fn place(key: &Value, length: usize) -> Result<usize, String> {
     let index = match key {
         Value::Number(number) if !number.is_f64() => number.as_i64().unwrap_or(i64::MAX),
         Value::Null => return Err("cannot index slice/array with nil".to_owned()),
-        other => return Err(format!("cannot index slice/array with type {}", kind(other))),
+        other => {
+            return Err(format!(
+                "cannot index slice/array with type {}",
+                kind(other)
+            ));
+        }
     };
     let inside = usize::try_from(index).ok().filter(|index| *index < length);
     inside.ok_or_else(|| format!("index out of range: {index}"))
@@ -237,7 +259,10 @@ fn order(one: &Value, other: &Value) -> Result<Ordering, String> {
         (Value::Number(a), Value::Number(b)) if a.is_f64() == b.is_f64() => {
             Ok(match (a.as_i64(), b.as_i64()) {
                 (Some(a), Some(b)) => a.cmp(&b),
-                _ => a.as_f64().partial_cmp(&b.as_f64()).unwrap_or(Ordering::Equal),
+                _ => a
+                    .as_f64()
+                    .partial_cmp(&b.as_f64())
+                    .unwrap_or(Ordering::Equal),
             })
         }
         (one, other) if kind(one) == kind(other) => Err("invalid type for comparison".to_owned()),

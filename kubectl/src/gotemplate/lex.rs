@@ -63,7 +63,9 @@ pub fn tokens(source: &str) -> Result<Vec<Placed>, Fault> {
         push_text(&mut out, at, text);
         let start = at + open;
         at = start + 2 + if trims { 2 } else { 0 };
-        if source[at..].trim_start_matches(blank).starts_with("/*") && (trims || source[at..].starts_with("/*")) {
+        if source[at..].trim_start_matches(blank).starts_with("/*")
+            && (trims || source[at..].starts_with("/*"))
+        {
             (at, trim) = comment(source, at, start)?;
             continue;
         }
@@ -166,7 +168,10 @@ fn action(
             ':' => return Err((at, "expected :=".to_owned())),
             other => {
                 let code = u32::from(other);
-                return Err((at, format!("unrecognized character in action: U+{code:04X} '{other}'")));
+                return Err((
+                    at,
+                    format!("unrecognized character in action: U+{code:04X} '{other}'"),
+                ));
             }
         };
         out.push((at, token));

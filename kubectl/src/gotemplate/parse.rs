@@ -172,7 +172,11 @@ impl Parser<'_> {
                 }
                 self.close(&keyword)?;
                 let ends = keyword == "break";
-                Ok(Action::Node(if ends { Node::Break } else { Node::Continue }))
+                Ok(Action::Node(if ends {
+                    Node::Break
+                } else {
+                    Node::Continue
+                }))
             }
             _ => Ok(Action::Node(Node::Action(self.pipe("command", false)?))),
         }
@@ -310,7 +314,9 @@ impl Parser<'_> {
                     return Ok((names, false));
                 }
                 Some((_, Token::Sign("="))) => return Ok((names, true)),
-                Some((_, Token::Sign(","))) => return Err("too many declarations in command".to_owned()),
+                Some((_, Token::Sign(","))) => {
+                    return Err("too many declarations in command".to_owned());
+                }
                 _ => break,
             }
         }
@@ -343,7 +349,9 @@ impl Parser<'_> {
                 if !kind.is_empty() {
                     let stage = commands.len() + 1;
                     let text = &command.place.text;
-                    return Err(format!("non executable command in pipeline stage {stage}: {text:?} ({kind})"));
+                    return Err(format!(
+                        "non executable command in pipeline stage {stage}: {text:?} ({kind})"
+                    ));
                 }
             }
             commands.push(command);
@@ -432,7 +440,10 @@ impl Parser<'_> {
         let mut stands = start;
         while let Some(Token::Field(name)) = self.peek() {
             if !chains {
-                return Err(format!("unexpected . after term {:?}", &self.source[start..self.here()]));
+                return Err(format!(
+                    "unexpected . after term {:?}",
+                    &self.source[start..self.here()]
+                ));
             }
             fields.push(name.clone());
             if stands == start {

@@ -154,7 +154,10 @@ fn one(verb: char, own: &Value, flags: &Flags) -> String {
         ('s', Value::Array(_) | Value::Object(_)) => value(own),
         ('q', Value::String(text)) => quote(&cut(text, flags)),
         ('q', Value::Array(items)) => {
-            let texts: Vec<String> = items.iter().map(|item| one('q', item, &Flags::default())).collect();
+            let texts: Vec<String> = items
+                .iter()
+                .map(|item| one('q', item, &Flags::default()))
+                .collect();
             format!("[{}]", texts.join(" "))
         }
         ('d', Value::Number(number)) if !number.is_f64() => whole(number, flags),
@@ -195,7 +198,9 @@ fn one(verb: char, own: &Value, flags: &Flags) -> String {
         }
         ('c', Value::Number(number)) if !number.is_f64() => {
             let code = number.as_u64().and_then(|own| u32::try_from(own).ok());
-            code.and_then(char::from_u32).unwrap_or('\u{fffd}').to_string()
+            code.and_then(char::from_u32)
+                .unwrap_or('\u{fffd}')
+                .to_string()
         }
         _ => return bad(),
     };

@@ -116,7 +116,7 @@ fn follow<'a>(
                         .ok()
                         .and_then(|index| items.get(index)),
                 );
-                index += step;
+                index = index.saturating_add(step);
             }
         }
         (Step::Index(_) | Step::Slice(..), Value::Null) => {}

@@ -6,8 +6,14 @@ use super::{Node, Operator, Step};
 
 type Result<T> = std::result::Result<T, String>;
 
+/// How deep brackets, and ranges, may be nested.
+const DEPTH: usize = 100;
+
 /// The nodes of a template.
 pub fn template(source: &str) -> Result<Vec<Node>> {
+    if depth(source) > DEPTH {
+        return Err("the template is nested too deeply".to_owned());
+    }
     let mut open: Vec<(Vec<Step>, Vec<Node>)> = Vec::new();
     let mut nodes = Vec::new();
     let mut rest = source;
@@ -26,6 +32,9 @@ pub fn template(source: &str) -> Result<Vec<Node>> {
             .strip_prefix("range")
             .filter(|path| starts_path(path))
         {
+            if open.len() >= DEPTH {
+                return Err("the template is nested too deeply".to_owned());
+            }
             open.push((steps(path.trim())?, std::mem::take(&mut nodes)));
         } else if !action.is_empty() {
             nodes.push(single(action)?);
@@ -39,6 +48,20 @@ pub fn template(source: &str) -> Result<Vec<Node>> {
     } else {
         Err("unterminated range".to_owned())
     }
+}
+
+/// How many brackets are open at most, wherever they stand.
+fn depth(text: &str) -> usize {
+    let (mut open, mut most) = (0usize, 0);
+    for c in text.chars() {
+        match c {
+            '[' | '(' | '{' => open += 1,
+            ']' | ')' | '}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(open);
+    }
+    most
 }
 
 fn starts_path(text: &str) -> bool {

@@ -1,6 +1,7 @@
 //! Templates over one object.
 
-use serde_json::json;
+use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::Template;
 
@@ -67,5 +68,68 @@ fn templates_that_do_not_end_are_refused() {
     ];
     for (template, expected) in cases {
         assert_eq!(Template::read(template).unwrap_err(), expected);
+    }
+}
+
+#[test]
+fn a_strict_template_wants_every_field() {
+    let object = json!({"a": {"b": 1}});
+    let strict = |source: &str| Template::read(source).unwrap().strict(true);
+    assert_eq!(strict("{.a.b}").format(&object).unwrap(), "1");
+    let error = strict("{.a.c}").format(&object).unwrap_err();
+    assert!(
+        error.contains("Error executing template: c is not found."),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_nested_too_deeply_is_refused() {
+    for source in [
+        format!("{{.a{}", "[?(@.b".repeat(5_000)),
+        "{range .a}".repeat(5_000),
+        format!("{{.a{}{}}}", "[".repeat(5_000), "]".repeat(5_000)),
+    ] {
+        let error = Template::read(&source).unwrap_err();
+        assert!(
+            error.ends_with("the template is nested too deeply"),
+            "{error}"
+        );
+    }
+}
+
+fn object() -> Value {
+    json!({
+        "a": [{"b": 1, "c": "x"}, {"b": -2.5, "c": null}, [1, 2, 3]],
+        "b": {"c": {"a": true}},
+        "": "empty",
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_a_template_panic(source in "[{}.$@*\\[\\]()?'\"\\\\,:=!<>abc01 -]{0,40}") {
+        for template in [Template::read(&source), Template::read_path(&source)] {
+            if let Ok(template) = template {
+                let _ = template.format(&object());
+                let _ = template.values(&object());
+                let _ = template.strict(true).format(&object());
+            }
+        }
+    }
+
+    #[test]
+    fn paths_of_any_words_are_followed_or_refused(
+        words in proptest::collection::vec(proptest::sample::select(vec![
+            ".a", ".b", "..", "..c", "[*]", "[0]", "[-1]", "[0:2]", "[::2]", "[1:9223372036854775807:9223372036854775807]",
+            "[0,1]", "['a','b']", "[?(@.b>1)]", "[?(@.c==\"x\")]", "[?(@.b)]", "$", "@", "\"t\"", "1", "true", " ",
+            "}{", "}{range .a[*]}{", "}{end}{", ".*",
+        ]), 0..12)
+    ) {
+        let source = format!("{{{}}}", words.concat());
+        if let Ok(template) = Template::read(&source) {
+            let _ = template.format(&object());
+            let _ = template.values(&object());
+        }
     }
 }

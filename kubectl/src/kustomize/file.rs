@@ -197,7 +197,10 @@ pub struct Target {
 impl Kustomization {
     /// Reads the file of a folder.
     pub fn load(root: &Path, component: bool) -> Result<Kustomization, String> {
-        let found: Vec<&str> = NAMES.into_iter().filter(|name| root.join(name).is_file()).collect();
+        let found: Vec<&str> = NAMES
+            .into_iter()
+            .filter(|name| root.join(name).is_file())
+            .collect();
         let name = match found.as_slice() {
             [name] => *name,
             [] => {
@@ -215,11 +218,22 @@ impl Kustomization {
         };
         let text = super::read(root, name)?;
         let file = Kustomization::read(&text, name)?;
-        let wanted = if component { "Component" } else { "Kustomization" };
+        let wanted = if component {
+            "Component"
+        } else {
+            "Kustomization"
+        };
         if !file.kind.is_empty() && file.kind != wanted {
             return Err(match component {
-                true => format!("expected kind '{wanted}' for path '{}' but got '{}'", root.display(), file.kind),
-                false => format!("kind should be Kustomization or Component, not {}", file.kind),
+                true => format!(
+                    "expected kind '{wanted}' for path '{}' but got '{}'",
+                    root.display(),
+                    file.kind
+                ),
+                false => format!(
+                    "kind should be Kustomization or Component, not {}",
+                    file.kind
+                ),
             });
         }
         Ok(file)
@@ -233,21 +247,32 @@ impl Kustomization {
             return Err(format!("{name} is empty"));
         };
         if let Some(field) = REFUSED.iter().find(|field| tree.get(**field).is_some()) {
-            return Err(format!("the field {field:?} of a kustomization is not supported"));
+            return Err(format!(
+                "the field {field:?} of a kustomization is not supported"
+            ));
         }
-        if tree["patches"].as_array().is_some_and(|list| list.iter().any(serde_json::Value::is_string)) {
-            return Err(invalid(&"patches are maps with the keys path, patch, target and options"));
+        if tree["patches"]
+            .as_array()
+            .is_some_and(|list| list.iter().any(serde_json::Value::is_string))
+        {
+            return Err(invalid(
+                &"patches are maps with the keys path, patch, target and options",
+            ));
         }
         // A field that is null is as good as absent.
         let tree = match tree {
-            serde_json::Value::Object(map) => {
-                map.into_iter().filter(|(_, value)| !value.is_null()).collect()
-            }
+            serde_json::Value::Object(map) => map
+                .into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .collect(),
             other => other,
         };
         serde_json::from_value(tree).map_err(|error| {
             let text = error.to_string();
-            let field = text.split("unknown field `").nth(1).and_then(|rest| rest.split('`').next());
+            let field = text
+                .split("unknown field `")
+                .nth(1)
+                .and_then(|rest| rest.split('`').next());
             match field {
                 Some(field) => invalid(&format_args!("json: unknown field {field:?}")),
                 None => invalid(&format_args!("json: {text}")),
@@ -261,9 +286,16 @@ impl Kustomization {
             ("bases", !self.bases.is_empty()),
             ("commonLabels", !self.common_labels.is_empty()),
             ("patchesJson6902", !self.patches_json6902.is_empty()),
-            ("patchesStrategicMerge", !self.patches_strategic_merge.is_empty()),
+            (
+                "patchesStrategicMerge",
+                !self.patches_strategic_merge.is_empty(),
+            ),
         ];
-        fields.into_iter().filter(|(_, used)| *used).map(|(name, _)| name).collect()
+        fields
+            .into_iter()
+            .filter(|(_, used)| *used)
+            .map(|(name, _)| name)
+            .collect()
     }
 
     /// Whether objects stay in the order in which they come.

@@ -9,11 +9,7 @@ use super::file::{Generator, GeneratorOptions, Kustomization, Texts};
 use super::resource::Resource;
 
 /// Adds what the generators of a file make.
-pub fn run(
-    root: &Path,
-    file: &Kustomization,
-    resources: &mut Vec<Resource>,
-) -> Result<(), String> {
+pub fn run(root: &Path, file: &Kustomization, resources: &mut Vec<Resource>) -> Result<(), String> {
     for (kind, generators) in [
         ("ConfigMap", &file.config_map_generator),
         ("Secret", &file.secret_generator),
@@ -50,7 +46,9 @@ fn place(
         ("" | "create" | "unspecified", None) => resources.push(resource),
         ("" | "create" | "unspecified", Some(own)) => {
             let id = own.id();
-            return Err(format!("merging from generator: id {id} exists; behavior must be merge or replace"));
+            return Err(format!(
+                "merging from generator: id {id} exists; behavior must be merge or replace"
+            ));
         }
         ("merge", Some(own)) => merge(own, resource),
         ("replace", Some(own)) => {
@@ -65,7 +63,9 @@ fn place(
         }
         ("merge" | "replace", None) => {
             let id = resource.id();
-            return Err(format!("merging from generator: id {id} does not exist; cannot merge or replace"));
+            return Err(format!(
+                "merging from generator: id {id} does not exist; cannot merge or replace"
+            ));
         }
         (other, _) => return Err(format!("unknown behavior {other:?} of a generator")),
     }
@@ -104,9 +104,13 @@ fn object(
         return Err("missing metadata.name in a generator".to_owned());
     }
     let (mut data, mut binary) = (Map::new(), Map::new());
-    for (key, bytes) in contents(root, generator).map_err(|why| format!("loading KV pairs: {why}"))? {
+    for (key, bytes) in
+        contents(root, generator).map_err(|why| format!("loading KV pairs: {why}"))?
+    {
         if data.contains_key(&key) || binary.contains_key(&key) {
-            return Err(format!("cannot add key {key:?}: another key by that name already exists"));
+            return Err(format!(
+                "cannot add key {key:?}: another key by that name already exists"
+            ));
         }
         let coded = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
         match (kind, String::from_utf8(bytes)) {
@@ -116,9 +120,10 @@ fn object(
             (_, Err(error)) => data.insert(key, json!(coded(error.as_bytes()))),
         };
     }
-    let mut object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": generator.name}});
+    let mut object =
+        json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": generator.name}});
     for (field, map) in [("data", data), ("binaryData", binary)] {
-        if !map.is_empty() {
+        if !map.is_empty() || (kind == "Secret" && field == "data") {
             object[field] = Value::Object(map);
         }
     }
@@ -133,7 +138,11 @@ fn object(
         metadata["namespace"] = json!(generator.namespace);
     }
     let both = |common: &Texts, own: &Texts| -> Texts {
-        common.iter().chain(own).map(|(key, text)| (key.clone(), text.clone())).collect()
+        common
+            .iter()
+            .chain(own)
+            .map(|(key, text)| (key.clone(), text.clone()))
+            .collect()
     };
     let labels = both(&options.labels, &generator.options.labels);
     let annotations = both(&options.annotations, &generator.options.annotations);
@@ -152,9 +161,13 @@ type Contents = Vec<(String, Vec<u8>)>;
 
 fn contents(root: &Path, generator: &Generator) -> Result<Contents, String> {
     let mut found = Contents::new();
-    let envs = generator.envs.iter().chain(Some(&generator.env).filter(|name| !name.is_empty()));
+    let envs = generator
+        .envs
+        .iter()
+        .chain(Some(&generator.env).filter(|name| !name.is_empty()));
     for name in envs {
-        let text = super::read(root, name).map_err(|why| format!("env source files: {name}: {why}"))?;
+        let text =
+            super::read(root, name).map_err(|why| format!("env source files: {name}: {why}"))?;
         for line in text.trim_start_matches('\u{feff}').lines() {
             let line = line.trim_start();
             if line.is_empty() || line.starts_with('#') {
@@ -176,7 +189,11 @@ fn contents(root: &Path, generator: &Generator) -> Result<Contents, String> {
     for name in &generator.files {
         let (key, path) = match name.split_once('=') {
             Some((key, path)) if !key.is_empty() && !path.is_empty() => (key.to_owned(), path),
-            Some(_) => return Err(format!("file sources: {name}: a key and a path are expected")),
+            Some(_) => {
+                return Err(format!(
+                    "file sources: {name}: a key and a path are expected"
+                ));
+            }
             None => {
                 let last = Path::new(name).file_name();
                 let last = last.map(|last| last.to_string_lossy().into_owned());
@@ -192,13 +209,21 @@ fn contents(root: &Path, generator: &Generator) -> Result<Contents, String> {
 fn bytes(root: &Path, name: &str) -> Result<Vec<u8>, String> {
     let path = super::resolve(&root.join(name))?;
     if !path.starts_with(root) {
-        return Err(format!("security; file '{}' is not in or below '{}'", path.display(), root.display()));
+        return Err(format!(
+            "security; file '{}' is not in or below '{}'",
+            path.display(),
+            root.display()
+        ));
     }
     std::fs::read(&path).map_err(|error| format!("read {}: {error}", path.display()))
 }
 
 /// One pair of quotes around a text goes.
 fn unquoted(value: &str) -> &str {
-    let inner = |quote| value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    let inner = |quote| {
+        value
+            .strip_prefix(quote)
+            .and_then(|rest| rest.strip_suffix(quote))
+    };
     inner('"').or_else(|| inner('\'')).unwrap_or(value)
 }

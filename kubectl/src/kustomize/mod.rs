@@ -40,7 +40,9 @@ const FILE_LIMIT: u64 = 64 << 20;
 /// The objects of a kustomization.
 pub fn build(folder: &str) -> Result<Vec<Value>> {
     let root = resolve(Path::new(folder)).map_err(|why| {
-        Error::local(format!("must build at directory: not a valid directory: {why}"))
+        Error::local(format!(
+            "must build at directory: not a valid directory: {why}"
+        ))
     })?;
     if !root.is_dir() {
         return Err(Error::local(format!(
@@ -49,17 +51,22 @@ pub fn build(folder: &str) -> Result<Vec<Value>> {
         )));
     }
     let mut resources = Vec::new();
-    let fifo = Kustomization::load(&root, false).map_err(Error::local)?.keeps_order();
+    let fifo = Kustomization::load(&root, false)
+        .map_err(Error::local)?
+        .keeps_order();
     accumulate(&root, &mut Vec::new(), &mut resources, false).map_err(Error::local)?;
     for resource in resources.iter_mut().filter(|own| own.hashed) {
-        let name = format!("{}-{}", resource.name(), hash::of(&resource.object));
+        let name = format!("{}-{}", resource.name(), hash::of_content(&resource.object));
         resource.rename(&name);
     }
     references::follow(&mut resources).map_err(Error::local)?;
     if !fifo {
         resources.sort_by_cached_key(Resource::order);
     }
-    Ok(resources.into_iter().map(|resource| resource.object).collect())
+    Ok(resources
+        .into_iter()
+        .map(|resource| resource.object)
+        .collect())
 }
 
 /// The objects as text, as `kubectl kustomize` prints them.
@@ -73,7 +80,10 @@ fn resolve(path: &Path) -> std::result::Result<PathBuf, String> {
     std::fs::canonicalize(path).map_err(|error| {
         let shown = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let shown = shown.display();
-        format!("evalsymlink failure on '{shown}' : lstat {shown}: {}", crate::output::go(&error))
+        format!(
+            "evalsymlink failure on '{shown}' : lstat {shown}: {}",
+            crate::output::go(&error)
+        )
     })
 }
 
@@ -113,8 +123,16 @@ fn accumulate(
     }
     let kustomization = Kustomization::load(root, component)?;
     for name in kustomization.deprecated() {
-        let instead = if name == "commonLabels" { "labels" } else { "patches" };
-        let instead = if name == "bases" { "resources" } else { instead };
+        let instead = if name == "commonLabels" {
+            "labels"
+        } else {
+            "patches"
+        };
+        let instead = if name == "bases" {
+            "resources"
+        } else {
+            instead
+        };
         warn(&format!(
             "# Warning: '{name}' is deprecated. Please use '{instead}' instead. Run 'kustomize edit fix' to update your Kustomization \
              automatically."
@@ -122,13 +140,18 @@ fn accumulate(
     }
     visited.push(root.to_owned());
     // A component works on everything that is there, another folder only on its own.
-    let mut own = if component { std::mem::take(all) } else { Vec::new() };
+    let mut own = if component {
+        std::mem::take(all)
+    } else {
+        Vec::new()
+    };
     for name in kustomization.resources.iter().chain(&kustomization.bases) {
         resources(root, name, visited, &mut own)
             .map_err(|why| format!("accumulating resources: {why}"))?;
     }
     for name in &kustomization.components {
-        let folder = resolve(&root.join(name)).map_err(|why| format!("accumulating components: {why}"))?;
+        let folder =
+            resolve(&root.join(name)).map_err(|why| format!("accumulating components: {why}"))?;
         accumulate(&folder, visited, &mut own, true)
             .map_err(|why| format!("accumulating components: accumulateDirectory: {why}"))?;
     }
@@ -161,7 +184,9 @@ fn resources(
     all: &mut Vec<Resource>,
 ) -> std::result::Result<(), String> {
     if name.contains("://") || name.starts_with("git@") || name.starts_with("github.com/") {
-        return Err(format!("'{name}' is not on this machine; only files and folders are read"));
+        return Err(format!(
+            "'{name}' is not on this machine; only files and folders are read"
+        ));
     }
     let path = root.join(name);
     let failed = |err: String, why: String| {
@@ -182,16 +207,27 @@ fn resources(
             .map_err(|why| format!("accumulation err='{err}': {why}"));
     }
     let no_folder = || format!("'{}': file is not directory", resolved.display());
-    let text = read(root, name)
-        .map_err(|why| failed(format!("accumulating resources from '{name}': {why}"), no_folder()))?;
+    let text = read(root, name).map_err(|why| {
+        failed(
+            format!("accumulating resources from '{name}': {why}"),
+            no_folder(),
+        )
+    })?;
     let found = objects(&text).map_err(|why| {
         let name = resolved.display();
-        failed(format!("accumulating resources from '{name}': {why}"), no_folder())
+        failed(
+            format!("accumulating resources from '{name}': {why}"),
+            no_folder(),
+        )
     })?;
     for object in found {
         let resource = Resource::new(object).map_err(|why| failed(why, no_folder()))?;
-        add(all, resource)
-            .map_err(|why| failed(format!("merging resources from '{name}': {why}"), no_folder()))?;
+        add(all, resource).map_err(|why| {
+            failed(
+                format!("merging resources from '{name}': {why}"),
+                no_folder(),
+            )
+        })?;
     }
     Ok(())
 }
@@ -201,7 +237,9 @@ fn objects(text: &str) -> std::result::Result<Vec<Value>, String> {
     let documents = yaml::read(text).map_err(|error| format!("MalformedYAMLError: {error}"))?;
     let mut found = Vec::new();
     for mut document in documents {
-        let is_list = document["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
+        let is_list = document["kind"]
+            .as_str()
+            .is_some_and(|kind| kind.ends_with("List"));
         match document.get_mut("items").map(Value::take) {
             Some(Value::Array(items)) if is_list => found.extend(items),
             Some(other) => {

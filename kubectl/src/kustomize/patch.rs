@@ -35,12 +35,18 @@ fn apply(root: &Path, patch: &Patch, resources: &mut Vec<Resource>) -> Result<()
     let (text, shown) = match (patch.patch.trim(), patch.path.as_str()) {
         ("", "") => return Err("must specify one of patch and path in a patch".to_owned()),
         ("", path) => (super::read(root, path)?, format!("path: {path:?}")),
-        (_, "") => (patch.patch.clone(), format!("patch: {:?}", patch.patch.trim())),
+        (_, "") => (
+            patch.patch.clone(),
+            format!("patch: {:?}", patch.patch.trim()),
+        ),
         _ => return Err("patch and path can't be set at the same time in a patch".to_owned()),
     };
     let unreadable = || format!("unable to parse SM or JSON patch from [{shown}]");
     let documents = yaml::read(&text).map_err(|_| unreadable())?;
-    let documents: Vec<Value> = documents.into_iter().filter(|tree| !tree.is_null()).collect();
+    let documents: Vec<Value> = documents
+        .into_iter()
+        .filter(|tree| !tree.is_null())
+        .collect();
     if let [list @ Value::Array(_)] = documents.as_slice() {
         let Some(target) = &patch.target else {
             return Err(format!("must specify a target for JSON patch [{shown}]"));
@@ -59,7 +65,8 @@ fn apply(root: &Path, patch: &Patch, resources: &mut Vec<Resource>) -> Result<()
 fn json(list: &Value, target: &Target, resources: &mut [Resource]) -> Result<(), String> {
     let chosen = Chosen::new(target)?;
     for resource in resources.iter_mut().filter(|own| chosen.fits(own)) {
-        resource.object = json_patch(resource.object.clone(), list).map_err(|error| error.to_string())?;
+        resource.object =
+            json_patch(resource.object.clone(), list).map_err(|error| error.to_string())?;
     }
     Ok(())
 }
@@ -73,8 +80,9 @@ fn strategic(tree: &Value, patch: &Patch, resources: &mut Vec<Resource>) -> Resu
         }
         None => {
             let id = Id::of(tree);
-            let named: Vec<usize> =
-                (0..resources.len()).filter(|place| is_named(&resources[*place], tree)).collect();
+            let named: Vec<usize> = (0..resources.len())
+                .filter(|place| is_named(&resources[*place], tree))
+                .collect();
             if named.is_empty() {
                 return Err(format!(
                     "no resource matches strategic merge patch \"{id}\": no matches for Id {id}; failed to find unique target for \
@@ -88,8 +96,10 @@ fn strategic(tree: &Value, patch: &Patch, resources: &mut Vec<Resource>) -> Resu
     for place in chosen {
         let resource = &mut resources[place];
         let (name, kind) = (resource.name().to_owned(), resource.kind().to_owned());
-        let (api_version, namespace) =
-            (resource.object["apiVersion"].clone(), resource.object["metadata"].get("namespace").cloned());
+        let (api_version, namespace) = (
+            resource.object["apiVersion"].clone(),
+            resource.object["metadata"].get("namespace").cloned(),
+        );
         let id = Schema::builtin().object_type(api_version.as_str().unwrap_or_default(), &kind);
         let typed = id.map_or(Kind::Any, Kind::Struct);
         match merged(resource.object.take(), tree, &typed, None) {
@@ -119,7 +129,10 @@ fn strategic(tree: &Value, patch: &Patch, resources: &mut Vec<Resource>) -> Resu
 /// Whether a patch names an object, by a name that it has or had.
 fn is_named(resource: &Resource, tree: &Value) -> bool {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let (name, namespace) = (text(&tree["metadata"]["name"]), text(&tree["metadata"]["namespace"]));
+    let (name, namespace) = (
+        text(&tree["metadata"]["name"]),
+        text(&tree["metadata"]["namespace"]),
+    );
     resource.object["kind"] == tree["kind"]
         && resource.object["apiVersion"] == tree["apiVersion"]
         && resource.places().iter().any(|place| {
@@ -138,7 +151,9 @@ impl Chosen {
     fn new(target: &Target) -> Result<Chosen, String> {
         let whole = |text: &String| match text.as_str() {
             "" => Ok(None),
-            text => Regex::new(&format!("^(?:{text})$")).map(Some).map_err(|error| error.to_string()),
+            text => Regex::new(&format!("^(?:{text})$"))
+                .map(Some)
+                .map_err(|error| error.to_string()),
         };
         Ok(Chosen {
             fields: [
@@ -156,7 +171,9 @@ impl Chosen {
     fn fits(&self, resource: &Resource) -> bool {
         let [group, version, kind, name, namespace] = &self.fields;
         let is = |pattern: &Option<Regex>, text: &str| {
-            pattern.as_ref().is_none_or(|pattern| pattern.is_match(text))
+            pattern
+                .as_ref()
+                .is_none_or(|pattern| pattern.is_match(text))
         };
         let places = resource.places();
         let texts = |field: &str| Labels::from_value(resource.object["metadata"].get(field));
@@ -171,7 +188,7 @@ impl Chosen {
 }
 
 /// A value with a patch merged into it; nothing when the patch deletes it. Items of lists with keys
-/// are merged; new ones come first.
+/// are merged.
 fn merged(own: Value, patch: &Value, kind: &Kind, field: Option<&Field>) -> Option<Value> {
     match (own, patch) {
         (own, Value::Object(patch)) => {
@@ -204,7 +221,11 @@ fn merged(own: Value, patch: &Value, kind: &Kind, field: Option<&Field>) -> Opti
     }
 }
 
-fn merged_map(mut own: Map<String, Value>, patch: &Map<String, Value>, kind: &Kind) -> Map<String, Value> {
+fn merged_map(
+    mut own: Map<String, Value>,
+    patch: &Map<String, Value>,
+    kind: &Kind,
+) -> Map<String, Value> {
     for (name, value) in patch {
         if name.starts_with('$') {
             continue;
@@ -231,23 +252,21 @@ fn merged_map(mut own: Map<String, Value>, patch: &Map<String, Value>, kind: &Ki
 }
 
 fn merged_list(mut own: Vec<Value>, patch: &[Value], kind: &Kind, key: &str) -> Vec<Value> {
-    let replaces = patch.iter().any(|item| item["$patch"] == "replace" && item.get(key).is_none());
+    let replaces = patch
+        .iter()
+        .any(|item| item["$patch"] == "replace" && item.get(key).is_none());
     if replaces {
         let keeps = |item: &&Value| item.get("$patch").is_none();
         return patch.iter().filter(keeps).cloned().collect();
     }
     let inner = kind.element().cloned().unwrap_or(Kind::Any);
-    let mut new = Vec::new();
+    // Those of the patch stand first, in its order.
+    let mut after = Vec::new();
     for item in patch {
         let known = own.iter().position(|other| other.get(key) == item.get(key));
-        match known {
-            Some(place) => match merged(own[place].take(), item, &inner, None) {
-                Some(after) => own[place] = after,
-                None => drop(own.remove(place)),
-            },
-            None => new.extend(merged(Value::Null, item, &inner, None)),
-        }
+        let before = known.map_or(Value::Null, |place| own.remove(place));
+        after.extend(merged(before, item, &inner, None));
     }
-    new.extend(own);
-    new
+    after.extend(own);
+    after
 }

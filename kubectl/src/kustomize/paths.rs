@@ -26,7 +26,9 @@ pub fn pod_spec(kind: &str) -> Option<String> {
 /// Calls `change` with each value at a path. Absent maps on the way are made when `create` says so.
 pub fn visit(value: &mut Value, path: &str, create: bool, change: &mut dyn FnMut(&mut Value)) {
     if let Value::Array(items) = value {
-        items.iter_mut().for_each(|item| visit(item, path, create, change));
+        items
+            .iter_mut()
+            .for_each(|item| visit(item, path, create, change));
         return;
     }
     let (field, rest) = match path.split_once('/') {

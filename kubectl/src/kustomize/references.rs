@@ -11,7 +11,10 @@ const OF_PODS: [(&str, &str); 20] = [
     ("ConfigMap", "volumes/projected/sources/configMap/name"),
     ("ConfigMap", "containers/env/valueFrom/configMapKeyRef/name"),
     ("ConfigMap", "containers/envFrom/configMapRef/name"),
-    ("ConfigMap", "initContainers/env/valueFrom/configMapKeyRef/name"),
+    (
+        "ConfigMap",
+        "initContainers/env/valueFrom/configMapKeyRef/name",
+    ),
     ("ConfigMap", "initContainers/envFrom/configMapRef/name"),
     ("Secret", "volumes/secret/secretName"),
     ("Secret", "volumes/projected/sources/secret/name"),
@@ -24,7 +27,10 @@ const OF_PODS: [(&str, &str); 20] = [
     ("Secret", "volumes/cephfs/secretRef/name"),
     ("Secret", "volumes/rbd/secretRef/name"),
     ("ServiceAccount", "serviceAccountName"),
-    ("PersistentVolumeClaim", "volumes/persistentVolumeClaim/claimName"),
+    (
+        "PersistentVolumeClaim",
+        "volumes/persistentVolumeClaim/claimName",
+    ),
     ("PriorityClass", "priorityClassName"),
     ("ResourceClaim", "resourceClaims/resourceClaimName"),
 ];
@@ -35,23 +41,55 @@ const OF_OTHERS: [(&str, &str, &str); 22] = [
     ("Secret", "ServiceAccount", "secrets/name"),
     ("Secret", "Ingress", "spec/tls/secretName"),
     ("Secret", "StorageClass", "parameters/secretName"),
-    ("Secret", "PersistentVolume", "spec/csi/nodePublishSecretRef/name"),
+    (
+        "Secret",
+        "PersistentVolume",
+        "spec/csi/nodePublishSecretRef/name",
+    ),
     ("Service", "StatefulSet", "spec/serviceName"),
     ("Service", "Ingress", "spec/defaultBackend/service/name"),
-    ("Service", "Ingress", "spec/rules/http/paths/backend/service/name"),
+    (
+        "Service",
+        "Ingress",
+        "spec/rules/http/paths/backend/service/name",
+    ),
     ("Service", "APIService", "spec/service/name"),
-    ("Service", "MutatingWebhookConfiguration", "webhooks/clientConfig/service/name"),
-    ("Service", "ValidatingWebhookConfiguration", "webhooks/clientConfig/service/name"),
-    ("PersistentVolume", "PersistentVolumeClaim", "spec/volumeName"),
+    (
+        "Service",
+        "MutatingWebhookConfiguration",
+        "webhooks/clientConfig/service/name",
+    ),
+    (
+        "Service",
+        "ValidatingWebhookConfiguration",
+        "webhooks/clientConfig/service/name",
+    ),
+    (
+        "PersistentVolume",
+        "PersistentVolumeClaim",
+        "spec/volumeName",
+    ),
     ("StorageClass", "PersistentVolume", "spec/storageClassName"),
-    ("StorageClass", "PersistentVolumeClaim", "spec/storageClassName"),
-    ("StorageClass", "StatefulSet", "spec/volumeClaimTemplates/spec/storageClassName"),
+    (
+        "StorageClass",
+        "PersistentVolumeClaim",
+        "spec/storageClassName",
+    ),
+    (
+        "StorageClass",
+        "StatefulSet",
+        "spec/volumeClaimTemplates/spec/storageClassName",
+    ),
     ("IngressClass", "Ingress", "spec/ingressClassName"),
     ("ConfigMap", "Role", "rules/resourceNames"),
     ("ConfigMap", "ClusterRole", "rules/resourceNames"),
     ("Secret", "Role", "rules/resourceNames"),
     ("Secret", "ClusterRole", "rules/resourceNames"),
-    ("PersistentVolumeClaim", "Job", "spec/template/spec/volumes/persistentVolumeClaim/claimName"),
+    (
+        "PersistentVolumeClaim",
+        "Job",
+        "spec/template/spec/volumes/persistentVolumeClaim/claimName",
+    ),
     ("ConfigMap", "Node", "spec/configSource/configMap/name"),
 ];
 
@@ -77,25 +115,33 @@ pub fn follow(resources: &mut [Resource]) -> Result<(), String> {
     let known: Vec<Known> = resources.iter().map(known).collect();
     for resource in resources {
         let referrer = Referrer {
-            namespaces: resource.places().into_iter().map(|place| place.namespace).collect(),
+            namespaces: resource
+                .places()
+                .into_iter()
+                .map(|place| place.namespace)
+                .collect(),
             affixes: resource.affixes.clone(),
         };
         let kind = resource.kind().to_owned();
         let object = &mut resource.object;
         let mut failure = None;
-        let mut change = |of: &str, value: &mut Value| each(value, &mut |value| {
-            let Some(name) = value.as_str() else {
-                return;
-            };
-            match named(&known, of, None, name, None, &referrer) {
-                Ok(Some(found)) => *value = json!(found.name),
-                Ok(None) => {}
-                Err(why) => failure = Some(why),
-            }
-        });
+        let mut change = |of: &str, value: &mut Value| {
+            each(value, &mut |value| {
+                let Some(name) = value.as_str() else {
+                    return;
+                };
+                match named(&known, of, None, name, None, &referrer) {
+                    Ok(Some(found)) => *value = json!(found.name),
+                    Ok(None) => {}
+                    Err(why) => failure = Some(why),
+                }
+            })
+        };
         if let Some(spec) = pod_spec(&kind) {
             for (of, path) in OF_PODS {
-                visit(object, &format!("{spec}/{path}"), false, &mut |value| change(of, value));
+                visit(object, &format!("{spec}/{path}"), false, &mut |value| {
+                    change(of, value)
+                });
             }
         }
         for (of, _, path) in OF_OTHERS.iter().filter(|(_, own, _)| *own == kind) {
@@ -105,7 +151,9 @@ pub fn follow(resources: &mut [Resource]) -> Result<(), String> {
             return Err(why);
         }
         match kind.as_str() {
-            "HorizontalPodAutoscaler" => by_kind(&known, &referrer, &mut object["spec"]["scaleTargetRef"])?,
+            "HorizontalPodAutoscaler" => {
+                by_kind(&known, &referrer, &mut object["spec"]["scaleTargetRef"])?
+            }
             "RoleBinding" | "ClusterRoleBinding" => {
                 by_kind(&known, &referrer, &mut object["roleRef"])?;
                 let subjects = object["subjects"].as_array_mut();
@@ -127,7 +175,10 @@ fn each(value: &mut Value, change: &mut dyn FnMut(&mut Value)) {
 }
 
 fn known(resource: &Resource) -> Known {
-    let places = resource.places().into_iter().map(|place| (place.name, place.namespace));
+    let places = resource
+        .places()
+        .into_iter()
+        .map(|place| (place.name, place.namespace));
     Known {
         kind: resource.kind().to_owned(),
         group: resource.group().to_owned(),
@@ -146,7 +197,12 @@ fn by_kind(known: &[Known], referrer: &Referrer, reference: &mut Value) -> Resul
         (Some(group), _) => group.as_str().map(str::to_owned),
         (None, Some(version)) => {
             let version = version.as_str().unwrap_or_default();
-            Some(version.split_once('/').map_or("", |(group, _)| group).to_owned())
+            Some(
+                version
+                    .split_once('/')
+                    .map_or("", |(group, _)| group)
+                    .to_owned(),
+            )
         }
         (None, None) => None,
     };
@@ -163,7 +219,14 @@ fn account(known: &[Known], referrer: &Referrer, subject: &mut Value) -> Result<
     }
     let text = |field: &str| subject[field].as_str().unwrap_or_default().to_owned();
     let (name, namespace) = (text("name"), text("namespace"));
-    let found = named(known, "ServiceAccount", None, &name, Some(&namespace), referrer)?;
+    let found = named(
+        known,
+        "ServiceAccount",
+        None,
+        &name,
+        Some(&namespace),
+        referrer,
+    )?;
     if let Some(found) = found {
         subject["name"] = json!(found.name);
         if !found.namespace.is_empty() {
@@ -183,7 +246,13 @@ fn named<'a>(
     referrer: &Referrer,
 ) -> Result<Option<&'a Known>, String> {
     let is_default = |one: &str, other: &str| {
-        let or_default = |own: &str| if own.is_empty() { "default".to_owned() } else { own.to_owned() };
+        let or_default = |own: &str| {
+            if own.is_empty() {
+                "default".to_owned()
+            } else {
+                own.to_owned()
+            }
+        };
         or_default(one) == or_default(other)
     };
     let mut found: Vec<&Known> = known
@@ -197,7 +266,11 @@ fn named<'a>(
         .collect();
     // Of several, the one of the referrer's namespace, then the one that went the same way.
     let narrow: [&dyn Fn(&Known) -> bool; 2] = [
-        &|own| own.places.iter().any(|(_, place)| referrer.namespaces.contains(place)),
+        &|own| {
+            own.places
+                .iter()
+                .any(|(_, place)| referrer.namespaces.contains(place))
+        },
         &|own| own.affixes == referrer.affixes,
     ];
     for fits in narrow {
@@ -209,8 +282,14 @@ fn named<'a>(
         [] => Ok(None),
         [first, rest @ ..] if rest.iter().all(|own| own.name == first.name) => Ok(Some(first)),
         several => {
-            let names: Vec<String> = several.iter().map(|own| format!("{}/{}", own.kind, own.name)).collect();
-            Err(format!("found multiple possible referrals for {kind} {name:?}: {}", names.join(", ")))
+            let names: Vec<String> = several
+                .iter()
+                .map(|own| format!("{}/{}", own.kind, own.name))
+                .collect();
+            Err(format!(
+                "found multiple possible referrals for {kind} {name:?}: {}",
+                names.join(", ")
+            ))
         }
     }
 }

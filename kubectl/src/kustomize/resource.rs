@@ -32,7 +32,10 @@ const FIRST: [&str; 22] = [
     "PodDisruptionBudget",
 ];
 /// Kinds that come last.
-const LAST: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+const LAST: [&str; 2] = [
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+];
 
 /// A name and a namespace that an object had.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,7 +143,9 @@ impl Resource {
 
     /// Its namespace, or `""`.
     pub fn namespace(&self) -> &str {
-        self.object["metadata"]["namespace"].as_str().unwrap_or_default()
+        self.object["metadata"]["namespace"]
+            .as_str()
+            .unwrap_or_default()
     }
 
     /// Its id, as it is now.

@@ -81,10 +81,26 @@ patches:
 
 #[test]
 fn an_overlay_renames_patches_and_follows_references() {
-    let folder = Folder::new(&[("base/kustomization.yaml", BASE), ("base/all.yaml", ALL), ("over/kustomization.yml", OVER)]);
+    let folder = Folder::new(&[
+        ("base/kustomization.yaml", BASE),
+        ("base/all.yaml", ALL),
+        ("over/kustomization.yml", OVER),
+    ]);
     let objects = folder.build("over").unwrap();
-    let kinds: Vec<&str> = objects.iter().filter_map(|own| own["kind"].as_str()).collect();
-    assert_eq!(kinds, ["Namespace", "ServiceAccount", "RoleBinding", "ConfigMap", "Deployment"]);
+    let kinds: Vec<&str> = objects
+        .iter()
+        .filter_map(|own| own["kind"].as_str())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "Namespace",
+            "ServiceAccount",
+            "RoleBinding",
+            "ConfigMap",
+            "Deployment"
+        ]
+    );
     let [namespace, account, binding, config, deployment] = objects.as_slice() else {
         panic!("five objects");
     };
@@ -94,16 +110,22 @@ fn an_overlay_renames_patches_and_follows_references() {
     assert_eq!(binding["subjects"][0]["namespace"], "prod");
     assert_eq!(binding["subjects"][1]["namespace"], "prod");
     let name = config["metadata"]["name"].as_str().unwrap();
-    assert!(name.starts_with("p-cfg-s-") && name.len() == "p-cfg-s-".len() + 10, "{name}");
+    assert!(
+        name.starts_with("p-cfg-s-") && name.len() == "p-cfg-s-".len() + 10,
+        "{name}"
+    );
     assert_eq!(config["data"], serde_json::json!({"a": "b", "c": "d"}));
     assert_eq!(deployment["metadata"]["annotations"]["note"], "1");
     let spec = &deployment["spec"];
     assert_eq!(spec["replicas"], 4);
-    assert_eq!(spec["selector"]["matchLabels"], serde_json::json!({"app": "x", "tier": "a"}));
+    assert_eq!(
+        spec["selector"]["matchLabels"],
+        serde_json::json!({"app": "x", "tier": "a"})
+    );
     let pod = &spec["template"]["spec"];
     assert_eq!(pod["serviceAccountName"], "p-sa-s");
-    let container = &pod["containers"][1];
-    assert_eq!(pod["containers"][0]["name"], "side");
+    let container = &pod["containers"][0];
+    assert_eq!(pod["containers"][1]["name"], "side");
     assert_eq!(container["image"], "nginx:9");
     assert_eq!(container["envFrom"][0]["configMapRef"]["name"], name);
     assert_eq!(container["env"][0]["name"], "B");
@@ -113,9 +135,15 @@ fn an_overlay_renames_patches_and_follows_references() {
 fn what_cannot_be_built_is_named() {
     let service = "{apiVersion: v1, kind: Service, metadata: {name: web}}";
     for (text, expected) in [
-        ("foo: 1", "invalid Kustomization: json: unknown field \"foo\""),
+        (
+            "foo: 1",
+            "invalid Kustomization: json: unknown field \"foo\"",
+        ),
         ("", "kustomization.yaml is empty"),
-        ("helmCharts: [{name: x}]", "the field \"helmCharts\" of a kustomization is not supported"),
+        (
+            "helmCharts: [{name: x}]",
+            "the field \"helmCharts\" of a kustomization is not supported",
+        ),
         (
             "resources: [none.yaml]",
             "accumulating resources: accumulation err='accumulating resources from 'none.yaml': evalsymlink failure on \
@@ -138,9 +166,9 @@ fn what_cannot_be_built_is_named() {
              detected: candidate root 'ROOT/t' contains visited root 'ROOT/t'",
         ),
         (
-            "resources: [s.yaml]\npatches: [{patch: \"{apiVersion: v1, kind: Service, metadata: {name: no}}\"}]",
-            "no resource matches strategic merge patch \"Service.v1.[noGrp]/no.[noNs]\": no matches for Id \
-             Service.v1.[noGrp]/no.[noNs]; failed to find unique target for patch Service.v1.[noGrp]/no.[noNs]",
+            "resources: [s.yaml]\npatches: [{patch: \"{apiVersion: v1, kind: Service, metadata: {name: nope}}\"}]",
+            "no resource matches strategic merge patch \"Service.v1.[noGrp]/nope.[noNs]\": no matches for Id \
+             Service.v1.[noGrp]/nope.[noNs]; failed to find unique target for patch Service.v1.[noGrp]/nope.[noNs]",
         ),
         (
             "resources: [s.yaml]\npatches: [{patch: \"- {op: remove, path: /spec/x}\"}]",
@@ -151,9 +179,16 @@ fn what_cannot_be_built_is_named() {
             "resource with name nope does not match a config with the following GVK [Deployment.[noVer].[noGrp] \
              StatefulSet.[noVer].[noGrp] ReplicaSet.[noVer].[noGrp] ReplicationController.[noVer].[noGrp]]",
         ),
-        ("resources: [https://a/b]", "accumulating resources: 'https://a/b' is not on this machine; only files and folders are read"),
+        (
+            "resources: [https://a/b]",
+            "accumulating resources: 'https://a/b' is not on this machine; only files and folders are read",
+        ),
     ] {
-        let folder = Folder::new(&[("t/kustomization.yaml", text), ("t/s.yaml", service), ("other.yaml", service)]);
+        let folder = Folder::new(&[
+            ("t/kustomization.yaml", text),
+            ("t/s.yaml", service),
+            ("other.yaml", service),
+        ]);
         assert_eq!(folder.build("t").unwrap_err(), expected, "{text}");
     }
 }
@@ -163,8 +198,15 @@ fn a_patch_can_delete_an_object_or_an_item() {
     let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: a}, {name: b}]}}";
     let file = "resources: [p.yaml, s.yaml]\npatches:\n- patch: \"{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: a, $patch: delete}]}}\"\n- patch: \"{apiVersion: v1, kind: Service, metadata: {name: web}, $patch: delete}\"\n";
     let service = "{apiVersion: v1, kind: Service, metadata: {name: web}}";
-    let folder = Folder::new(&[("kustomization.yaml", file), ("p.yaml", pod), ("s.yaml", service)]);
+    let folder = Folder::new(&[
+        ("kustomization.yaml", file),
+        ("p.yaml", pod),
+        ("s.yaml", service),
+    ]);
     let objects = folder.build(".").unwrap();
     assert_eq!(objects.len(), 1);
-    assert_eq!(objects[0]["spec"]["containers"], serde_json::json!([{"name": "b"}]));
+    assert_eq!(
+        objects[0]["spec"]["containers"],
+        serde_json::json!([{"name": "b"}])
+    );
 }

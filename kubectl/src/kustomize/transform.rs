@@ -9,7 +9,12 @@ use super::resource::Resource;
 /// Kinds whose names stay.
 const KEEP_NAMES: [&str; 3] = ["CustomResourceDefinition", "APIService", "Namespace"];
 /// Kinds with replicas.
-const SCALED: [&str; 4] = ["Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"];
+const SCALED: [&str; 4] = [
+    "Deployment",
+    "StatefulSet",
+    "ReplicaSet",
+    "ReplicationController",
+];
 /// Selectors by kind, and whether they are made.
 const SELECTORS: [(&str, &str, bool); 11] = [
     ("Service", "spec/selector", true),
@@ -19,10 +24,18 @@ const SELECTORS: [(&str, &str, bool); 11] = [
     ("DaemonSet", "spec/selector/matchLabels", true),
     ("StatefulSet", "spec/selector/matchLabels", true),
     ("Job", "spec/selector/matchLabels", false),
-    ("CronJob", "spec/jobTemplate/spec/selector/matchLabels", false),
+    (
+        "CronJob",
+        "spec/jobTemplate/spec/selector/matchLabels",
+        false,
+    ),
     ("PodDisruptionBudget", "spec/selector/matchLabels", false),
     ("NetworkPolicy", "spec/podSelector/matchLabels", false),
-    ("NetworkPolicy", "spec/ingress/from/podSelector/matchLabels", false),
+    (
+        "NetworkPolicy",
+        "spec/ingress/from/podSelector/matchLabels",
+        false,
+    ),
 ];
 /// Selectors inside of pods, which are changed where they are.
 const INNER_SELECTORS: [&str; 5] = [
@@ -77,9 +90,14 @@ fn namespace(namespace: &str, resources: &mut [Resource]) {
                 let subjects = resource.object["subjects"].as_array_mut();
                 subjects.into_iter().flatten().for_each(&mut change);
             }
-            "APIService" => visit(&mut resource.object, "spec/service/namespace", true, &mut |own| {
-                *own = json!(namespace);
-            }),
+            "APIService" => visit(
+                &mut resource.object,
+                "spec/service/namespace",
+                true,
+                &mut |own| {
+                    *own = json!(namespace);
+                },
+            ),
             "CustomResourceDefinition" => visit(
                 &mut resource.object,
                 "spec/conversion/webhook/clientConfig/service/namespace",
@@ -98,7 +116,9 @@ fn names(prefix: &str, suffix: &str, resources: &mut [Resource]) {
         }
         let name = format!("{prefix}{}{suffix}", resource.name());
         resource.rename(&name);
-        resource.affixes.push((prefix.to_owned(), suffix.to_owned()));
+        resource
+            .affixes
+            .push((prefix.to_owned(), suffix.to_owned()));
     }
 }
 
@@ -124,22 +144,42 @@ fn label(resource: &mut Resource, labels: &Texts, selectors: bool, templates: bo
             visit(object, path, *create, &mut change);
         }
         if kind == "NetworkPolicy" {
-            visit(object, "spec/egress/to/podSelector/matchLabels", false, &mut change);
+            visit(
+                object,
+                "spec/egress/to/podSelector/matchLabels",
+                false,
+                &mut change,
+            );
         }
     }
     if !templates {
         return;
     }
     if let Some((_, template)) = TEMPLATES.iter().find(|(own, _)| *own == kind) {
-        visit(object, &format!("{template}/metadata/labels"), true, &mut change);
+        visit(
+            object,
+            &format!("{template}/metadata/labels"),
+            true,
+            &mut change,
+        );
         if selectors {
             for path in INNER_SELECTORS {
-                visit(object, &format!("{template}/spec/{path}"), false, &mut change);
+                visit(
+                    object,
+                    &format!("{template}/spec/{path}"),
+                    false,
+                    &mut change,
+                );
             }
         }
     }
     match kind.as_str() {
-        "CronJob" => visit(object, "spec/jobTemplate/metadata/labels", true, &mut change),
+        "CronJob" => visit(
+            object,
+            "spec/jobTemplate/metadata/labels",
+            true,
+            &mut change,
+        ),
         "StatefulSet" => {
             let claims = object.pointer_mut("/spec/volumeClaimTemplates");
             if let Some(claims) = claims {
@@ -159,10 +199,20 @@ fn annotate(resource: &mut Resource, annotations: &Texts) {
     let mut change = |value: &mut Value| insert(value, annotations);
     visit(object, "metadata/annotations", true, &mut change);
     if let Some((_, template)) = TEMPLATES.iter().find(|(own, _)| *own == kind) {
-        visit(object, &format!("{template}/metadata/annotations"), true, &mut change);
+        visit(
+            object,
+            &format!("{template}/metadata/annotations"),
+            true,
+            &mut change,
+        );
     }
     if kind == "CronJob" {
-        visit(object, "spec/jobTemplate/metadata/annotations", true, &mut change);
+        visit(
+            object,
+            "spec/jobTemplate/metadata/annotations",
+            true,
+            &mut change,
+        );
     }
 }
 
@@ -171,7 +221,9 @@ fn scale(name: &str, count: i64, resources: &mut [Resource]) -> Result<(), Strin
     for resource in resources {
         let named = resource.places().iter().any(|place| place.name == name);
         if named && SCALED.contains(&resource.kind()) {
-            visit(&mut resource.object, "spec/replicas", true, &mut |own| *own = json!(count));
+            visit(&mut resource.object, "spec/replicas", true, &mut |own| {
+                *own = json!(count)
+            });
             found = true;
         }
     }
@@ -235,8 +287,12 @@ fn renamed(own: &str, image: &Image) -> String {
     if !image.new_tag.is_empty() {
         return format!("{name}:{}", image.new_tag);
     }
-    let tag = tag.map(|tag| format!(":{tag}{}", image.tag_suffix)).unwrap_or_default();
-    let digest = digest.map(|digest| format!("@{digest}")).unwrap_or_default();
+    let tag = tag
+        .map(|tag| format!(":{tag}{}", image.tag_suffix))
+        .unwrap_or_default();
+    let digest = digest
+        .map(|digest| format!("@{digest}"))
+        .unwrap_or_default();
     format!("{name}{tag}{digest}")
 }
 
@@ -257,7 +313,11 @@ mod tests {
             ("reg:5000/a:1", image("", "2", ""), "reg:5000/a:2"),
             ("reg:5000/a", image("b", "", ""), "b"),
             ("reg:5000/a:1", image("b", "", ""), "b:1"),
-            ("reg:5000/a@sha256:1", image("b", "", "sha256:2"), "b@sha256:2"),
+            (
+                "reg:5000/a@sha256:1",
+                image("b", "", "sha256:2"),
+                "b@sha256:2",
+            ),
             ("reg:5000/ab:1", image("b", "2", ""), "reg:5000/ab:1"),
         ] {
             assert_eq!(renamed(own, &image), expected, "{own}");

@@ -81,7 +81,11 @@ fn text(own: &str, depth: usize, folds: bool, out: &mut String) {
         if line_begins {
             indent(depth, out);
             // Blanks at the beginning of a line would be lost.
-            out.push(if c.is_whitespace() && c != '\n' { '\\' } else { ' ' });
+            out.push(if c.is_whitespace() && c != '\n' {
+                '\\'
+            } else {
+                ' '
+            });
         }
         line_begins = false;
         match c {
@@ -144,9 +148,12 @@ fn looks_otherwise(key: &str) -> bool {
     }
     let bare = word.replace('_', "");
     let digits = |text: &str, radix| !text.is_empty() && text.chars().all(|c| c.is_digit(radix));
-    let prefixed = [("0x", 16), ("0o", 8), ("0b", 2)].iter().any(|(prefix, radix)| {
-        bare.strip_prefix(prefix).is_some_and(|rest| digits(rest, *radix))
-    });
+    let prefixed = [("0x", 16), ("0o", 8), ("0b", 2)]
+        .iter()
+        .any(|(prefix, radix)| {
+            bare.strip_prefix(prefix)
+                .is_some_and(|rest| digits(rest, *radix))
+        });
     let date = word.split('-').collect::<Vec<_>>();
     let is_date = matches!(date.as_slice(), [year, month, day]
         if year.len() == 4 && [year, month, day].iter().all(|part| digits(part, 10)));

@@ -71,7 +71,10 @@ impl Format {
         let strict = !args.allow_missing_template_keys;
         let read = |path: &str| {
             std::fs::read_to_string(path).map_err(|error| {
-                Error::local(format!("error reading template {path}, open {path}: {}", go(&error)))
+                Error::local(format!(
+                    "error reading template {path}, open {path}: {}",
+                    go(&error)
+                ))
             })
         };
         let given = || {

@@ -33,11 +33,16 @@ pub struct Row {
     pub cells: Vec<Value>,
     /// The object's metadata.
     pub object: Value,
+    /// What happened to the object, in a watch.
+    #[serde(skip)]
+    pub event: &'static str,
 }
 
 /// What is shown of tables.
 #[derive(Clone, Debug, Default)]
 pub struct Look {
+    /// A first column with what happened.
+    pub events: bool,
     /// Columns of lower priority too.
     pub wide: bool,
     /// A first column with the namespace.
@@ -95,6 +100,9 @@ impl Printer {
 
     fn heading(&self) -> Vec<String> {
         let mut cells = Vec::new();
+        if self.look.events {
+            cells.push("EVENT".to_owned());
+        }
         if self.look.namespace {
             cells.push("NAMESPACE".to_owned());
         }
@@ -115,6 +123,9 @@ impl Printer {
     fn row(&self, row: &Row) -> Vec<String> {
         let metadata = &row.object["metadata"];
         let mut cells = Vec::new();
+        if self.look.events {
+            cells.push(row.event.to_owned());
+        }
         if self.look.namespace {
             cells.push(
                 metadata["namespace"]

@@ -110,7 +110,9 @@ pub async fn apply(
                     && (status.is_conflict() || status.reason == Reason::Invalid) =>
             {
                 delete::for_another(session, resource, &namespace, &name, &current).await?;
-                let created = session.client.create(&place, modified.to_string(), &options);
+                let created = session
+                    .client
+                    .create(&place, modified.to_string(), &options);
                 let created = created.await.map_err(Error::from)?;
                 return Ok((created.parse()?, "configured"));
             }
@@ -205,7 +207,9 @@ pub fn patched(patch: &Patch, current: &Value) -> Result<Value> {
     let patched = match patch {
         // Only the server knows what its managers own.
         Patch::Apply { .. } => {
-            return Err(Error::local("server-side apply has no dry run of the client"));
+            return Err(Error::local(
+                "server-side apply has no dry run of the client",
+            ));
         }
         Patch::Merge(patch) => patch::json_merge(current, patch),
         Patch::Json(patch) => patch::json_patch(current, patch),

@@ -3,9 +3,9 @@
 use ferrule_client::client::Patch;
 use serde_json::{Value, json};
 
+use super::super::print;
 use super::super::select::{self, Selection};
 use super::super::write::{self, Report};
-use super::super::print;
 use super::{LAST_APPLIED, annotate};
 use crate::args::{DryRun, SetLastAppliedArgs, ViewLastAppliedArgs};
 use crate::error::{Error, Result};
@@ -22,7 +22,9 @@ pub async fn view(session: &Session, args: &ViewLastAppliedArgs) -> Result<()> {
         other => {
             return Err(Error::usage(
                 "apply view-last-applied",
-                format_args!("Unexpected -o output mode: {other}, the flag 'output' must be one of yaml|json"),
+                format_args!(
+                    "Unexpected -o output mode: {other}, the flag 'output' must be one of yaml|json"
+                ),
             ));
         }
     };
@@ -38,8 +40,8 @@ pub async fn view(session: &Session, args: &ViewLastAppliedArgs) -> Result<()> {
     for one in select::read(session, &selection, &mut errors).await? {
         match one.object["metadata"]["annotations"][LAST_APPLIED].as_str() {
             Some(text) => {
-                let applied: Value = serde_json::from_str(text)
-                    .map_err(|error| Error::local(error.to_string()))?;
+                let applied: Value =
+                    serde_json::from_str(text).map_err(|error| Error::local(error.to_string()))?;
                 print(&objects::format(&applied, &format))?;
             }
             None => errors.push(Error::local(format!(
@@ -91,7 +93,10 @@ pub async fn set(session: &Session, args: &SetLastAppliedArgs) -> Result<()> {
                 field_manager: super::client_side::MANAGER.to_owned(),
                 ..ferrule_client::WriteOptions::default()
             };
-            let patched = session.client.patch(&place, &Patch::Merge(patch), &options).await;
+            let patched = session
+                .client
+                .patch(&place, &Patch::Merge(patch), &options)
+                .await;
             object = patched?.parse()?;
         }
         report.print(&object, &resource, "configured")?;

@@ -29,7 +29,9 @@ pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration
 pub async fn run(session: &Session, args: &ApplyArgs) -> Result<()> {
     match &args.command {
         None => {}
-        Some(ApplyCommand::ViewLastApplied(args)) => return last_applied::view(session, args).await,
+        Some(ApplyCommand::ViewLastApplied(args)) => {
+            return last_applied::view(session, args).await;
+        }
         Some(ApplyCommand::SetLastApplied(args)) => return last_applied::set(session, args).await,
         Some(ApplyCommand::EditLastApplied(args)) => {
             return edit::run(session, args, edit::What::LastApplied).await;

@@ -44,7 +44,12 @@ pub struct Visited {
 impl Visited {
     /// Remembers an object.
     pub fn add(&mut self, resource: &ApiResource, object: &Value) {
-        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+        let text = |field: &str| {
+            object["metadata"][field]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
         self.uids.insert(text("uid"));
         if resource.namespaced {
             self.namespaces.insert(text("namespace"));
@@ -55,7 +60,11 @@ impl Visited {
 /// The resources of `--prune-allowlist`: `core/v1/ConfigMap`.
 pub fn kinds(resources: &Resources, allowlist: &[String]) -> Result<Vec<ApiResource>> {
     let mut found = Vec::new();
-    let defaults = allowlist.is_empty().then_some(DEFAULT).into_iter().flatten();
+    let defaults = allowlist
+        .is_empty()
+        .then_some(DEFAULT)
+        .into_iter()
+        .flatten();
     for text in allowlist.iter().map(String::as_str).chain(defaults) {
         let [group, version, kind] = text.split('/').collect::<Vec<_>>()[..] else {
             return Err(Error::local(format!(
@@ -112,7 +121,10 @@ pub async fn run(
 
 fn failed(scope: &str, resource: &ApiResource, error: &Error) -> Error {
     let kind = long_kind(resource);
-    Error::local(format!("error pruning {scope} object {kind}: {}", error.message()))
+    Error::local(format!(
+        "error pruning {scope} object {kind}: {}",
+        error.message()
+    ))
 }
 
 /// The objects of a list that are to go.
@@ -214,8 +226,14 @@ mod tests {
         };
         for (text, expected) in [
             ("core/v1/ConfigMap", "configmaps"),
-            ("v1/ConfigMap", "invalid GroupVersionKind format: v1/ConfigMap, please follow <group/version/kind>"),
-            ("a/v1/B", "error retrieving RESTMappings to prune: no matches for kind \"B\" in version \"a/v1\""),
+            (
+                "v1/ConfigMap",
+                "invalid GroupVersionKind format: v1/ConfigMap, please follow <group/version/kind>",
+            ),
+            (
+                "a/v1/B",
+                "error retrieving RESTMappings to prune: no matches for kind \"B\" in version \"a/v1\"",
+            ),
         ] {
             assert_eq!(read(text), expected);
         }

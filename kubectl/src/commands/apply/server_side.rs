@@ -54,8 +54,11 @@ pub async fn apply(
         Ok(true) => match send(session, &place, wanted, force, &options).await {
             Ok(object) => Ok((object, done)),
             Err(error) => {
-                warn(&format!("Warning: failed to re-apply configuration after performing Server-Side Apply migration. This is \
-                     non-fatal and will be retried next time you apply. Error: {}", error.message()));
+                warn(&format!(
+                    "Warning: failed to re-apply configuration after performing Server-Side Apply migration. This is \
+                     non-fatal and will be retried next time you apply. Error: {}",
+                    error.message()
+                ));
                 Ok((object, done))
             }
         },
@@ -121,7 +124,11 @@ async fn move_over(
             {"op": "replace", "path": "/metadata/managedFields", "value": after},
             {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
         ]));
-        match session.client.patch(place, &patch, &WriteOptions::default()).await {
+        match session
+            .client
+            .patch(place, &patch, &WriteOptions::default())
+            .await
+        {
             Ok(_) => return Ok(true),
             Err(status) if status.is_conflict() && turn + 1 < TRIES => {
                 current = session.client.get(place).await?.parse()?;
@@ -157,12 +164,19 @@ async fn keep_annotation(session: &Session, place: &At, object: Value) -> Result
         object: only,
         force: false,
     };
-    Ok(session.client.patch(place, &patch, &options).await?.parse()?)
+    Ok(session
+        .client
+        .patch(place, &patch, &options)
+        .await?
+        .parse()?)
 }
 
 /// The managers of an operation that own the last applied configuration.
 fn annotation_owners(object: &Value, operation: &str) -> Vec<String> {
-    let path = format!("/fieldsV1/f:metadata/f:annotations/f:{}", LAST_APPLIED.replace('/', "~1"));
+    let path = format!(
+        "/fieldsV1/f:metadata/f:annotations/f:{}",
+        LAST_APPLIED.replace('/', "~1")
+    );
     let entries = object["metadata"]["managedFields"].as_array();
     let mut names: Vec<String> = entries
         .into_iter()
@@ -195,7 +209,10 @@ fn upgraded(mut entries: Vec<Value>, from: &str, to: &str) -> Vec<Value> {
     };
     let version = entries[target]["apiVersion"].clone();
     let same = |entry: &&Value| is(entry, from, "Update") && entry["apiVersion"] == version;
-    let more = entries.iter().find(same).map(|entry| entry["fieldsV1"].clone());
+    let more = entries
+        .iter()
+        .find(same)
+        .map(|entry| entry["fieldsV1"].clone());
     if let Some(Value::Object(more)) = more {
         unite(&mut entries[target]["fieldsV1"], more);
     }
@@ -228,22 +245,40 @@ mod tests {
 
     #[test]
     fn what_client_side_apply_owned_goes_to_the_manager() {
-        let old = entry("kubectl-client-side-apply", "Update", json!({"f:data": {"f:a": {}, ".": {}}}));
+        let old = entry(
+            "kubectl-client-side-apply",
+            "Update",
+            json!({"f:data": {"f:a": {}, ".": {}}}),
+        );
         let new = entry("kubectl", "Apply", json!({"f:data": {"f:b": {}}}));
         let other = entry("else", "Update", json!({}));
         let cases = [
             (
                 vec![new.clone(), old.clone(), other.clone()],
-                vec![entry("kubectl", "Apply", json!({"f:data": {"f:a": {}, "f:b": {}, ".": {}}})), other.clone()],
+                vec![
+                    entry(
+                        "kubectl",
+                        "Apply",
+                        json!({"f:data": {"f:a": {}, "f:b": {}, ".": {}}}),
+                    ),
+                    other.clone(),
+                ],
             ),
             (
                 vec![old.clone()],
-                vec![entry("kubectl", "Apply", json!({"f:data": {"f:a": {}, ".": {}}}))],
+                vec![entry(
+                    "kubectl",
+                    "Apply",
+                    json!({"f:data": {"f:a": {}, ".": {}}}),
+                )],
             ),
             (vec![other.clone()], vec![other]),
         ];
         for (before, after) in cases {
-            assert_eq!(upgraded(before, "kubectl-client-side-apply", "kubectl"), after);
+            assert_eq!(
+                upgraded(before, "kubectl-client-side-apply", "kubectl"),
+                after
+            );
         }
     }
 }

@@ -52,15 +52,23 @@ async fn job_of(session: &Session, name: &str, from: &str) -> Result<Value> {
     };
     let (kind, version) = (&one.resource.kind, &one.resource.version);
     if kind != "CronJob" {
-        return Err(Error::local(format!("unknown object type *{version}.{kind}")));
+        return Err(Error::local(format!(
+            "unknown object type *{version}.{kind}"
+        )));
     }
     Ok(job_from(name, &one.object))
 }
 
 fn job_from(name: &str, cron_job: &Value) -> Value {
     let template = &cron_job["spec"]["jobTemplate"];
-    let mut annotations = template["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
-    annotations.insert("cronjob.kubernetes.io/instantiate".to_owned(), json!("manual"));
+    let mut annotations = template["metadata"]["annotations"]
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
+    annotations.insert(
+        "cronjob.kubernetes.io/instantiate".to_owned(),
+        json!("manual"),
+    );
     let mut metadata = Map::new();
     metadata.insert("name".to_owned(), json!(name));
     metadata.insert("annotations".to_owned(), Value::Object(annotations));
@@ -87,11 +95,18 @@ pub fn cron_job(args: &CreateCronJobArgs) -> Result<Value> {
         .collect();
     if !missing.is_empty() {
         let missing: Vec<String> = missing.iter().map(|name| format!("{name:?}")).collect();
-        return Err(Error::local(format!("required flag(s) {} not set", missing.join(", "))));
+        return Err(Error::local(format!(
+            "required flag(s) {} not set",
+            missing.join(", ")
+        )));
     }
     let name = one_name(&args.words, "create cronjob")?;
     let image = args.image.as_deref().unwrap_or_default();
-    let restart = args.restart.as_deref().filter(|text| !text.is_empty()).unwrap_or("OnFailure");
+    let restart = args
+        .restart
+        .as_deref()
+        .filter(|text| !text.is_empty())
+        .unwrap_or("OnFailure");
     Ok(json!({
         "apiVersion": "batch/v1",
         "kind": "CronJob",
@@ -122,7 +137,9 @@ pub fn quota(args: &CreateQuotaArgs) -> Result<Value> {
         }
         spec["scopes"] = json!(scopes);
     }
-    Ok(json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": name}, "spec": spec, "status": {}}))
+    Ok(
+        json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": name}, "spec": spec, "status": {}}),
+    )
 }
 
 #[cfg(test)]
@@ -136,7 +153,10 @@ mod tests {
             "spec": {"jobTemplate": {"metadata": {"labels": {"a": "b"}}, "spec": {"template": {}}}},
         });
         let job = job_from("now", &cron_job);
-        assert_eq!(job["metadata"]["annotations"], json!({"cronjob.kubernetes.io/instantiate": "manual"}));
+        assert_eq!(
+            job["metadata"]["annotations"],
+            json!({"cronjob.kubernetes.io/instantiate": "manual"})
+        );
         assert_eq!(job["metadata"]["labels"], json!({"a": "b"}));
         assert_eq!(job["metadata"]["ownerReferences"][0]["controller"], true);
         assert_eq!(job["spec"], json!({"template": {}}));

@@ -114,7 +114,10 @@ pub fn tls(name: &str, args: &TlsArgs) -> Result<Value> {
     };
     let read = |path: &String| {
         std::fs::read(path).map_err(|error| {
-            Error::local(format!("Cannot read file {path}, open {path}: {}", go(&error)))
+            Error::local(format!(
+                "Cannot read file {path}, open {path}: {}",
+                go(&error)
+            ))
         })
     };
     let (cert, key) = (read(cert)?, read(key)?);

@@ -37,9 +37,14 @@ pub fn object(args: &CreateIngressArgs) -> Result<Value> {
     }
     let mut annotations = Map::new();
     for text in &args.annotation {
-        let (key, value) = text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| {
-            Error::local(format!("annotation {text} is invalid and should be in format key=[value]"))
-        })?;
+        let (key, value) = text
+            .split_once('=')
+            .filter(|(key, _)| !key.is_empty())
+            .ok_or_else(|| {
+                Error::local(format!(
+                    "annotation {text} is invalid and should be in format key=[value]"
+                ))
+            })?;
         annotations.insert(key.to_owned(), json!(value));
     }
     let mut spec = json!({});
@@ -127,7 +132,8 @@ fn by_host(rules: &[Rule<'_>]) -> Vec<Value> {
             Some(path) => (path, "Prefix"),
             None => (rule.path, "Exact"),
         };
-        let path = json!({"path": path, "pathType": kind, "backend": target(rule.service, rule.port)});
+        let path =
+            json!({"path": path, "pathType": kind, "backend": target(rule.service, rule.port)});
         match hosts.iter_mut().find(|(host, _)| *host == rule.host) {
             Some((_, paths)) => paths.push(path),
             None => hosts.push((rule.host, vec![path])),
@@ -188,9 +194,15 @@ mod tests {
             })
         };
         for (text, expected) in [
-            ("a.example/x*=web:80,tls=sec", rule("a.example", "/x*", "web", "80", Some("sec"))),
+            (
+                "a.example/x*=web:80,tls=sec",
+                rule("a.example", "/x*", "web", "80", Some("sec")),
+            ),
             ("/=web:http", rule("", "/", "web", "http", None)),
-            ("*.b/q=1=web:80,tls", rule("*.b", "/q=1", "web", "80", Some(""))),
+            (
+                "*.b/q=1=web:80,tls",
+                rule("*.b", "/q=1", "web", "80", Some("")),
+            ),
             ("a", None),
             ("a/b=web", None),
             ("a:b/=web:80", None),
@@ -204,7 +216,9 @@ mod tests {
     fn paths_of_one_host_stand_together() {
         let args = CreateIngressArgs {
             words: vec!["i".to_owned()],
-            rule: ["a/x=s:1,tls", "a/y*=s:2,tls", "b/=s:3,tls"].map(str::to_owned).to_vec(),
+            rule: ["a/x=s:1,tls", "a/y*=s:2,tls", "b/=s:3,tls"]
+                .map(str::to_owned)
+                .to_vec(),
             ..CreateIngressArgs::default()
         };
         let spec = object(&args).unwrap()["spec"].take();

@@ -8,11 +8,16 @@ pub mod rbac;
 mod service;
 mod token;
 
+use std::sync::OnceLock;
+
 use serde_json::{Value, json};
 
 use super::{edit, raw, select, write};
-use crate::args::{CreateArgs, CreateDeploymentArgs, Generator, SecretGenerator, WriteArgs};
+use crate::args::{
+    CreateArgs, CreateDeploymentArgs, CreateRoleArgs, DryRun, Generator, SecretGenerator, WriteArgs,
+};
 use crate::error::{Error, Result};
+use crate::resources::{Resources, offline};
 use crate::session::Session;
 
 const MANAGER: &str = "kubectl-create";
@@ -26,15 +31,15 @@ pub async fn run(session: &Session, args: CreateArgs) -> Result<()> {
         return edit::before_create(session, &args).await;
     }
     match args.generator {
-        None if args.files.is_empty() => {
-            Err(Error::local("must specify one of -f and -k"))
-        }
+        None if args.files.is_empty() => Err(Error::local("must specify one of -f and -k")),
         None => from_files(session, &args).await,
         Some(Generator::Token(args)) => token::run(session, &args).await,
         Some(generator) => {
             let (object, write, failed) = generate(session, generator).await?;
-            let resources = session.resources().await?;
-            let resource = select::resource_of(session, resources, &object, "flags")?;
+            let resource = match write.dry_run {
+                DryRun::Client => offline(&object),
+                _ => select::resource_of(session, session.resources().await?, &object, "flags")?,
+            };
             write::create_typed(session, &resource, object, &write, MANAGER, "created")
                 .await
                 .map_err(|error| match failed {
@@ -69,16 +74,20 @@ type Generated = (Value, WriteArgs, Option<&'static str>);
 async fn generate(session: &Session, generator: Generator) -> Result<Generated> {
     Ok(match generator {
         Generator::Clusterrole(args) => {
-            let object = rbac::cluster_role(session.resources().await?, &args)?;
+            let object = rbac::cluster_role(known(session, &args).await?, &args)?;
             (object, args.write, None)
         }
         Generator::Role(args) => {
-            let object = rbac::role(session.resources().await?, &args)?;
+            let object = rbac::role(known(session, &args).await?, &args)?;
             (object, args.write, None)
         }
         Generator::Clusterrolebinding(args) => {
             let object = rbac::cluster_role_binding(&args)?;
-            (object, args.write, Some("failed to create clusterrolebinding: "))
+            (
+                object,
+                args.write,
+                Some("failed to create clusterrolebinding: "),
+            )
         }
         Generator::Rolebinding(args) => {
             let object = rbac::role_binding(&args)?;
@@ -120,7 +129,11 @@ async fn generate(session: &Session, generator: Generator) -> Result<Generated> 
             let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}, "spec": {}, "status": {}});
             (object, write, None)
         }
-        Generator::Configmap { words, data: keys, write } => {
+        Generator::Configmap {
+            words,
+            data: keys,
+            write,
+        } => {
             let object = data::config_map(one_name(&words, "create configmap")?, &keys)?;
             (object, write, Some("failed to create configmap: "))
         }
@@ -171,6 +184,15 @@ async fn generate(session: &Session, generator: Generator) -> Result<Generated> 
             (object, write, Some("failed to create service: "))
         }
     })
+}
+
+/// What the server serves, when a role names resources; without verbs it is refused anyway.
+async fn known<'a>(session: &'a Session, args: &CreateRoleArgs) -> Result<&'a Resources> {
+    static NOTHING: OnceLock<Resources> = OnceLock::new();
+    if args.verb.is_empty() || args.resource.is_empty() {
+        return Ok(NOTHING.get_or_init(|| Resources::new(Vec::new())));
+    }
+    session.resources().await
 }
 
 /// The one name that a generator takes.

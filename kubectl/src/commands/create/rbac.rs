@@ -28,15 +28,28 @@ const VERBS: [&str; 14] = [
     "escalate",
     "impersonate",
 ];
-const URL_VERBS: [&str; 8] = ["*", "get", "post", "put", "delete", "patch", "head", "options"];
+const URL_VERBS: [&str; 8] = [
+    "*", "get", "post", "put", "delete", "patch", "head", "options",
+];
 /// Verbs that only some resources have, each with its group.
 const SPECIAL: [(&str, &[(&str, &str)]); 4] = [
-    ("use", &[("policy", "podsecuritypolicies"), ("extensions", "podsecuritypolicies")]),
+    (
+        "use",
+        &[
+            ("policy", "podsecuritypolicies"),
+            ("extensions", "podsecuritypolicies"),
+        ],
+    ),
     ("bind", &[(GROUP, "roles"), (GROUP, "clusterroles")]),
     ("escalate", &[(GROUP, "roles"), (GROUP, "clusterroles")]),
     (
         "impersonate",
-        &[("", "users"), ("", "serviceaccounts"), ("", "groups"), ("authentication.k8s.io", "userextras")],
+        &[
+            ("", "users"),
+            ("", "serviceaccounts"),
+            ("", "groups"),
+            ("authentication.k8s.io", "userextras"),
+        ],
     ),
 ];
 
@@ -69,7 +82,12 @@ pub fn cluster_role(resources: &Resources, args: &CreateRoleArgs) -> Result<Valu
     let name = one_name(&args.words, "create clusterrole")?;
     let mut object = json!({"apiVersion": API, "kind": "ClusterRole", "metadata": {"name": name}});
     if !args.aggregation_rule.is_empty() {
-        let others = [&args.verb, &args.resource, &args.resource_name, &args.non_resource_url];
+        let others = [
+            &args.verb,
+            &args.resource,
+            &args.resource_name,
+            &args.non_resource_url,
+        ];
         if others.iter().any(|list| !list.is_empty()) {
             return Err(Error::local(
                 "aggregation rule must be specified without nonResourceURLs, verbs, resources or resourceNames",
@@ -92,7 +110,9 @@ pub fn cluster_role(resources: &Resources, args: &CreateRoleArgs) -> Result<Valu
     }
     let (wanted, urls) = (wanted(&args.resource), distinct(&args.non_resource_url));
     if wanted.is_empty() && urls.is_empty() {
-        return Err(Error::local("one of resource or nonResourceURL must be specified"));
+        return Err(Error::local(
+            "one of resource or nonResourceURL must be specified",
+        ));
     }
     if !wanted.is_empty() {
         warn_of(&verbs);
@@ -127,7 +147,9 @@ fn distinct(given: &[String]) -> Vec<String> {
 
 fn warn_of(verbs: &[String]) {
     for verb in verbs.iter().filter(|verb| !VERBS.contains(&verb.as_str())) {
-        warn(&format!("Warning: '{verb}' is not a standard resource verb"));
+        warn(&format!(
+            "Warning: '{verb}' is not a standard resource verb"
+        ));
     }
 }
 
@@ -205,8 +227,13 @@ fn check_urls(urls: &[String], verbs: &[String]) -> Result<()> {
     if urls.is_empty() {
         return Ok(());
     }
-    if let Some(verb) = verbs.iter().find(|verb| !URL_VERBS.contains(&verb.as_str())) {
-        return Err(Error::local(format!("invalid verb: '{verb}' for nonResourceURL")));
+    if let Some(verb) = verbs
+        .iter()
+        .find(|verb| !URL_VERBS.contains(&verb.as_str()))
+    {
+        return Err(Error::local(format!(
+            "invalid verb: '{verb}' for nonResourceURL"
+        )));
     }
     for url in urls.iter().filter(|url| *url != "*") {
         if !url.starts_with('/') {
@@ -258,7 +285,9 @@ pub fn role_binding(args: &CreateBindingArgs) -> Result<Value> {
         (Some(role), None) => ("Role", role),
         (None, Some(role)) => ("ClusterRole", role),
         _ => {
-            return Err(Error::local("exactly one of clusterrole or role must be specified"));
+            return Err(Error::local(
+                "exactly one of clusterrole or role must be specified",
+            ));
         }
     };
     binding("RoleBinding", name, kind, &role, args)
@@ -273,7 +302,13 @@ pub fn cluster_role_binding(args: &CreateBindingArgs) -> Result<Value> {
     binding("ClusterRoleBinding", name, "ClusterRole", role, args)
 }
 
-fn binding(kind: &str, name: &str, of: &str, role: &str, args: &CreateBindingArgs) -> Result<Value> {
+fn binding(
+    kind: &str,
+    name: &str,
+    of: &str,
+    role: &str,
+    args: &CreateBindingArgs,
+) -> Result<Value> {
     let subjects = subjects(&args.user, &args.group, &args.serviceaccount, "")?;
     let mut object = json!({
         "apiVersion": API,
@@ -326,7 +361,10 @@ mod tests {
             short_names: vec![short.into()],
             ..ApiResource::default()
         };
-        Resources::new(vec![resource("", "pods", "po"), resource("apps", "deployments", "deploy")])
+        Resources::new(vec![
+            resource("", "pods", "po"),
+            resource("apps", "deployments", "deploy"),
+        ])
     }
 
     fn flags(text: &str) -> CreateRoleArgs {
@@ -356,7 +394,10 @@ mod tests {
                 "verb=get,list,get resource=po,deploy,pods/log",
                 r#"[{"apiGroups":[""],"resources":["pods","pods/log"],"verbs":["get","list"]},{"apiGroups":["apps"],"resources":["deployments"],"verbs":["get","list"]}]"#,
             ),
-            ("verb=get,* resource=*", r#"[{"apiGroups":[""],"resources":["*"],"verbs":["*"]}]"#),
+            (
+                "verb=get,* resource=*",
+                r#"[{"apiGroups":[""],"resources":["*"],"verbs":["*"]}]"#,
+            ),
             (
                 "verb=impersonate resource=users name=a,a",
                 r#"[{"apiGroups":[""],"resourceNames":["a"],"resources":["users"],"verbs":["impersonate"]}]"#,
@@ -371,13 +412,31 @@ mod tests {
     fn what_makes_no_rule_is_refused() {
         for (text, expected) in [
             ("resource=pods", "at least one verb must be specified"),
-            ("verb=get", "one of resource or nonResourceURL must be specified"),
-            ("verb=bind resource=pods", "can not perform 'bind' on 'pods' in group ''"),
-            ("verb=get resource=none", "the server doesn't have a resource type \"none\""),
-            ("verb=get resource=none.apps", "the server doesn't have a resource type \"none\" in group \"apps\""),
-            ("verb=frob url=/a", "invalid verb: 'frob' for nonResourceURL"),
+            (
+                "verb=get",
+                "one of resource or nonResourceURL must be specified",
+            ),
+            (
+                "verb=bind resource=pods",
+                "can not perform 'bind' on 'pods' in group ''",
+            ),
+            (
+                "verb=get resource=none",
+                "the server doesn't have a resource type \"none\"",
+            ),
+            (
+                "verb=get resource=none.apps",
+                "the server doesn't have a resource type \"none\" in group \"apps\"",
+            ),
+            (
+                "verb=frob url=/a",
+                "invalid verb: 'frob' for nonResourceURL",
+            ),
             ("verb=get url=a", "nonResourceURL should start with /"),
-            ("verb=get url=/*/a", "nonResourceURL only supports wildcard matches when '*' is at the end"),
+            (
+                "verb=get url=/*/a",
+                "nonResourceURL only supports wildcard matches when '*' is at the end",
+            ),
             (
                 "verb=get rule=a=b",
                 "aggregation rule must be specified without nonResourceURLs, verbs, resources or resourceNames",

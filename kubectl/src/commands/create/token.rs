@@ -22,19 +22,27 @@ pub async fn run(session: &Session, args: &CreateTokenArgs) -> Result<()> {
     let request = request(args)?;
     let report = Report::of(&args.print, DryRun::None)?;
     let accounts = session.resources().await?.find("serviceaccounts")?;
-    let place = at(accounts, &session.namespace).name(name).subresource("token");
+    let place = at(accounts, &session.namespace)
+        .name(name)
+        .subresource("token");
     let failed = |status| Error::from(status).failed("failed to create token: ");
     let options = WriteOptions::default();
     let created = session.client.create(&place, request.to_string(), &options);
     let answer: Value = created.await.map_err(failed)?.parse()?;
     let token = answer["status"]["token"].as_str().unwrap_or_default();
     if token.is_empty() {
-        return Err(Error::local("failed to create token: no token in server response"));
+        return Err(Error::local(
+            "failed to create token: no token in server response",
+        ));
     }
     if !report.format.is_table() {
         return crate::output::print(&answer, &report.format, &format!("tokenrequest/{name}"));
     }
-    let end = if std::io::stdout().is_terminal() { "\n" } else { "" };
+    let end = if std::io::stdout().is_terminal() {
+        "\n"
+    } else {
+        ""
+    };
     print(&format!("{token}{end}"))
 }
 
@@ -65,14 +73,19 @@ fn request(args: &CreateTokenArgs) -> Result<Value> {
     }
     match (kind, name) {
         (None, Some(_)) => {
-            return refuse("--bound-object-name can only be set if --bound-object-kind is provided");
+            return refuse(
+                "--bound-object-name can only be set if --bound-object-kind is provided",
+            );
         }
         (None, None) if uid.is_some() => {
             return refuse("--bound-object-uid can only be set if --bound-object-kind is provided");
         }
         (None, None) => {}
         (Some(kind), _) if !BOUND.contains(&kind.as_str()) => {
-            return refuse(&format!("supported --bound-object-kind values are {}", BOUND.join(", ")));
+            return refuse(&format!(
+                "supported --bound-object-kind values are {}",
+                BOUND.join(", ")
+            ));
         }
         (Some(_), None) => {
             return refuse("--bound-object-name is required if --bound-object-kind is provided");
@@ -84,7 +97,9 @@ fn request(args: &CreateTokenArgs) -> Result<Value> {
             }
         }
     }
-    Ok(json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": {}, "spec": spec}))
+    Ok(
+        json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": {}, "spec": spec}),
+    )
 }
 
 #[cfg(test)]
@@ -104,13 +119,25 @@ mod tests {
         assert_eq!(spec["expirationSeconds"], 600);
         assert_eq!(spec["boundObjectRef"]["name"], "web");
         for (args, expected) in [
-            (CreateTokenArgs { duration: 0.5, ..Default::default() }, "--duration cannot contain fractional seconds"),
             (
-                CreateTokenArgs { bound_object_kind: text("Job"), ..Default::default() },
+                CreateTokenArgs {
+                    duration: 0.5,
+                    ..Default::default()
+                },
+                "--duration cannot contain fractional seconds",
+            ),
+            (
+                CreateTokenArgs {
+                    bound_object_kind: text("Job"),
+                    ..Default::default()
+                },
                 "supported --bound-object-kind values are Node, Pod, Secret",
             ),
             (
-                CreateTokenArgs { bound_object_name: text("a"), ..Default::default() },
+                CreateTokenArgs {
+                    bound_object_name: text("a"),
+                    ..Default::default()
+                },
                 "--bound-object-name can only be set if --bound-object-kind is provided",
             ),
         ] {

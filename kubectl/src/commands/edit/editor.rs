@@ -61,7 +61,10 @@ fn temporary<T>(
             Err(error) => return Err(Error::local(format!("open {}: {error}", path.display()))),
         }
     }
-    Err(Error::local(format!("no name is free in {}", folder.display())))
+    Err(Error::local(format!(
+        "no name is free in {}",
+        folder.display()
+    )))
 }
 
 /// The editor and its arguments: one that needs a shell gets one.
@@ -69,7 +72,11 @@ fn command(editor: &str) -> Vec<String> {
     if editor.contains(['"', '\'', '\\']) {
         return ["sh", "-c"].map(str::to_owned).to_vec();
     }
-    editor.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    editor
+        .split(' ')
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn launch(path: &PathBuf) -> Result<()> {
@@ -77,7 +84,9 @@ fn launch(path: &PathBuf) -> Result<()> {
     let editor = named.into_iter().find(|editor| !editor.trim().is_empty());
     let editor = editor.unwrap_or_else(|| "vi".to_owned());
     let words = command(&editor);
-    let (program, arguments) = words.split_first().map_or(("vi", &[][..]), |(first, rest)| (first.as_str(), rest));
+    let (program, arguments) = words
+        .split_first()
+        .map_or(("vi", &[][..]), |(first, rest)| (first.as_str(), rest));
     let mut process = Command::new(program);
     process.args(arguments);
     if program == "sh" && arguments == ["-c"] {
@@ -88,10 +97,12 @@ fn launch(path: &PathBuf) -> Result<()> {
     let shown = format!("{} {}", words.join(" "), path.display());
     match process.status() {
         Ok(status) if status.success() => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(Error::local(format!("unable to launch the editor {shown:?}")))
-        }
-        _ => Err(Error::local(format!("there was a problem with the editor {shown:?}"))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::local(format!(
+            "unable to launch the editor {shown:?}"
+        ))),
+        _ => Err(Error::local(format!(
+            "there was a problem with the editor {shown:?}"
+        ))),
     }
 }
 

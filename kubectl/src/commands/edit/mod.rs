@@ -53,7 +53,11 @@ pub async fn run(session: &Session, args: &EditArgs, what: What) -> Result<()> {
     if let Some(subresource) = &args.subresource {
         for one in &mut found {
             let place = at(&one.resource, &one.namespace).name(&one.name);
-            one.object = session.client.get(&place.subresource(subresource)).await?.parse()?;
+            one.object = session
+                .client
+                .get(&place.subresource(subresource))
+                .await?
+                .parse()?;
         }
     }
     let mut originals = Vec::new();
@@ -66,11 +70,13 @@ pub async fn run(session: &Session, args: &EditArgs, what: What) -> Result<()> {
                 }
                 shown
             }
-            What::LastApplied => match one.object["metadata"]["annotations"][LAST_APPLIED].as_str() {
-                Some(text) => serde_json::from_str(text)
-                    .map_err(|error| Error::local(error.to_string()))?,
-                None => continue,
-            },
+            What::LastApplied => {
+                match one.object["metadata"]["annotations"][LAST_APPLIED].as_str() {
+                    Some(text) => serde_json::from_str(text)
+                        .map_err(|error| Error::local(error.to_string()))?,
+                    None => continue,
+                }
+            }
         };
         originals.push((one, shown));
     }
@@ -168,7 +174,9 @@ impl Editing<'_> {
             }
             if outcome.not_found > 0 {
                 let file = &outcome.file;
-                warn(&format!("The edits you made on deleted resources have been saved to {file:?}"));
+                warn(&format!(
+                    "The edits you made on deleted resources have been saved to {file:?}"
+                ));
                 return Err(Error::Exit(1));
             }
             if outcome.invalid == 0 {
@@ -186,7 +194,8 @@ impl Editing<'_> {
             [(_, shown)] => objects::format(shown, &format),
             several => {
                 let items: Vec<&Value> = several.iter().map(|(_, shown)| shown).collect();
-                let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items});
+                let list =
+                    json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items});
                 objects::format(&list, &format)
             }
         }
@@ -195,7 +204,10 @@ impl Editing<'_> {
     /// Sends what was changed of an object.
     async fn save(&self, mut object: Value, outcome: &mut Outcome) -> Result<()> {
         let text = |object: &Value, field: &str| {
-            object["metadata"][field].as_str().unwrap_or_default().to_owned()
+            object["metadata"][field]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
         };
         let same = |(_, shown): &&(Found, Value)| {
             text(shown, "uid") == text(&object, "uid")
@@ -206,7 +218,9 @@ impl Editing<'_> {
         let alone = self.originals.first().filter(|_| self.originals.len() == 1);
         let known = self.originals.iter().find(same).or(alone);
         let Some((one, shown)) = known else {
-            return Err(Error::local(format!("no original object found for {object}")));
+            return Err(Error::local(format!(
+                "no original object found for {object}"
+            )));
         };
         if object == *shown {
             return self.report.print(&object, &one.resource, "skipped");
@@ -244,7 +258,12 @@ impl Editing<'_> {
         if let Some(subresource) = &self.args.subresource {
             place = place.subresource(subresource);
         }
-        match self.session.client.patch(&place, &patch, &self.options()?).await {
+        match self
+            .session
+            .client
+            .patch(&place, &patch, &self.options()?)
+            .await
+        {
             Ok(answer) => self.report.print(&answer.parse()?, &one.resource, "edited"),
             Err(status) => {
                 warn(&outcome.add(&status, &one.resource, &one.name));
@@ -287,7 +306,15 @@ pub async fn before_create(session: &Session, args: &CreateArgs) -> Result<()> {
         let resources = session.resources().await?;
         for object in read(&edited).map_err(Error::local)? {
             let resource = select::resource_of(session, resources, &object, &file.path)?;
-            write::create(session, &resource, object, &args.write, "kubectl-create", "created").await?;
+            write::create(
+                session,
+                &resource,
+                object,
+                &args.write,
+                "kubectl-create",
+                "created",
+            )
+            .await?;
         }
         Ok(())
     };
@@ -325,7 +352,9 @@ fn between(before: &Value, after: &Value) -> Result<Patch> {
 /// Says where the changes are that could not be saved.
 fn kept(error: Error, file: &str) -> Result<()> {
     if !file.is_empty() && std::path::Path::new(file).exists() {
-        warn(&format!("A copy of your changes has been stored to {file:?}"));
+        warn(&format!(
+            "A copy of your changes has been stored to {file:?}"
+        ));
     }
     Err(error)
 }
@@ -351,7 +380,9 @@ fn read(text: &str) -> std::result::Result<Vec<Value>, String> {
 
 /// A text without its comments, as far as they stand alone on their lines.
 fn bare(text: &str) -> String {
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'));
     lines.fold(String::new(), |text, line| text + line + "\n")
 }
 
@@ -375,16 +406,17 @@ mod tests {
     #[test]
     fn a_saved_list_is_taken_apart() {
         let list = "kind: List\nitems:\n- {kind: A}\n- {kind: B}\n";
-        assert_eq!(read(list).unwrap(), [json!({"kind": "A"}), json!({"kind": "B"})]);
+        assert_eq!(
+            read(list).unwrap(),
+            [json!({"kind": "A"}), json!({"kind": "B"})]
+        );
         assert_eq!(read("# nothing\n").unwrap(), Vec::<Value>::new());
         assert!(read("a: [").is_err());
     }
 
     #[test]
     fn a_change_of_one_field_is_a_patch_of_that_field() {
-        let object = |data: &str| {
-            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": data}})
-        };
+        let object = |data: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": data}});
         let Patch::Strategic(patch) = between(&object("1"), &object("2")).unwrap() else {
             panic!("a ConfigMap has a type");
         };

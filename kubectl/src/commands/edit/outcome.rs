@@ -62,7 +62,9 @@ impl Outcome {
             let causes = status.details.iter().flat_map(|details| &details.causes);
             self.reasons.push(Refusal {
                 head: format!("{what} was not valid"),
-                causes: causes.map(|cause| format!("{}: {}", cause.field, cause.message)).collect(),
+                causes: causes
+                    .map(|cause| format!("{}: {}", cause.field, cause.message))
+                    .collect(),
             });
             return format!("error: {what} is invalid");
         }
@@ -120,12 +122,26 @@ mod tests {
         });
         let refused = Status::failure(422, Reason::Invalid, "invalid").with_details(details);
         let mut outcome = Outcome::of("");
-        assert_eq!(outcome.add(&refused, &resource, "web"), "error: services \"web\" is invalid");
+        assert_eq!(
+            outcome.add(&refused, &resource, "web"),
+            "error: services \"web\" is invalid"
+        );
         let text = head(What::Objects, &outcome.reasons);
-        assert!(text.ends_with("#\n# services \"web\" was not valid:\n# * spec.ports: Required value\n#\n"), "{text}");
+        assert!(
+            text.ends_with(
+                "#\n# services \"web\" was not valid:\n# * spec.ports: Required value\n#\n"
+            ),
+            "{text}"
+        );
         let gone = Status::not_found("", "services", "web");
         let line = outcome.add(&gone, &resource, "web");
-        assert_eq!(line, "error: services \"web\" could not be found on the server");
-        assert_eq!((outcome.invalid, outcome.not_found, outcome.retryable), (1, 1, 0));
+        assert_eq!(
+            line,
+            "error: services \"web\" could not be found on the server"
+        );
+        assert_eq!(
+            (outcome.invalid, outcome.not_found, outcome.retryable),
+            (1, 1, 0)
+        );
     }
 }
