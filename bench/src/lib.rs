@@ -7,6 +7,7 @@
 //!                    ─▶ the API server stopped: the same values put into the same etcd
 //!  another           ─▶ 1,000 nodes on paper, 10,000 pods: what the scheduler binds in a second
 //!  another           ─▶ 1,000 simulated nodes with 10 pods each, for ten minutes
+//!  an API server alone ─▶ its REST front: reads, lists, watches, writes
 //!  each ─▶ a table in Markdown
 //! ```
 
@@ -16,6 +17,7 @@ pub mod hollow;
 pub mod latency;
 pub mod memory;
 pub mod pods;
+pub mod rest;
 pub mod scheduling;
 
 use ferrule_client::{Client, ClientConfig};
