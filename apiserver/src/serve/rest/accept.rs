@@ -1,5 +1,6 @@
 //! Which form and encoding the client wants: the `Accept` header, and what goes with it.
 
+use ferrule_apimachinery::scheme::Resource;
 use ferrule_apimachinery::status::{Reason, Status};
 use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, USER_AGENT};
 
@@ -153,11 +154,21 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
         .any(|token| token.trim() == "gzip")
 }
 
+/// The Go type of an object in memory, as upstream's messages name it: `apps.Deployment`.
+fn internal_name(resource: &Resource) -> String {
+    let package = match &*resource.group {
+        // Events of either group are the same in memory.
+        "" | "events.k8s.io" => "core",
+        group => group.split('.').next().unwrap_or(group),
+    };
+    format!("{package}.{}", resource.kind)
+}
+
 /// What the client gets. `list` is the kind of list, or the path names one object of the kind.
 pub(super) fn negotiate(
     headers: &HeaderMap,
     query: &Query,
-    kind: &str,
+    resource: &Resource,
     list: bool,
 ) -> Result<Negotiated, Status> {
     let mut transformed = false;
@@ -194,10 +205,10 @@ pub(super) fn negotiate(
                 return answer(Form::Metadata);
             }
             ("PartialObjectMetadata", true) if meta => {
-                return refuse(&format!("a list (*core.{kind}List)"));
+                return refuse(&format!("a list (*{}List)", internal_name(resource)));
             }
             ("PartialObjectMetadataList", false) if meta => {
-                return refuse(&format!("not a list (*core.{kind})"));
+                return refuse(&format!("not a list (*{})", internal_name(resource)));
             }
             _ => transformed = true,
         }
@@ -233,18 +244,32 @@ pub(super) fn no_stream() -> Status {
 
 #[cfg(test)]
 mod tests {
+    use ferrule_apimachinery::scheme::Scheme;
     use http::HeaderValue;
 
     use super::*;
     use crate::verbs::Include;
+
+    fn resource(plural: &str) -> Resource {
+        let scheme = Scheme::builtin();
+        let found = scheme.iter().find(|resource| resource.plural == plural);
+        Resource::clone(found.unwrap())
+    }
 
     #[test]
     fn the_best_alternative_that_is_known_wins() {
         let table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
         let negotiated = |header: &'static str| {
             let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(header))]);
-            negotiate(&headers, &Query::default(), "Pod", false)
+            negotiate(&headers, &Query::default(), &resource("deployments"), false)
         };
+        let refusal = negotiated(
+            "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json",
+        );
+        assert_eq!(
+            refusal.unwrap_err().message,
+            "you requested PartialObjectMetadataList, but the requested object is not a list (*apps.Deployment)"
+        );
         let found = |header| {
             let wanted = negotiated(header).ok()?;
             Some((wanted.wire.encoding, wanted.form))

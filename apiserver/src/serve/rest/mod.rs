@@ -73,13 +73,13 @@ async fn handle(front: Arc<Front>, request: Request) -> Response {
         .headers()
         .get(http::header::ACCEPT)
         .and_then(|value| value.to_str().ok());
-    let aggregated = accept::aggregated_discovery(accept.unwrap_or_default());
+    let aggregated = || accept::aggregated_discovery(accept.unwrap_or_default());
     let found = match path::route(scheme, &path) {
         Route::NotFound => return answer::not_found(),
         Route::NoResource => return answer::status(&Status::no_such_resource(), Wire::JSON),
         Route::Resource(place) => return request::serve(front, identity, place, request).await,
         // Upstream answers discovery to every method.
-        Route::CoreVersions | Route::Groups if aggregated => {
+        Route::CoreVersions | Route::Groups if aggregated() => {
             let list = discovery::aggregated(
                 scheme,
                 path.starts_with("/api") && !path.starts_with("/apis"),

@@ -67,8 +67,10 @@ pub(super) async fn serve(
     let wanted = accept::negotiate(
         request.headers(),
         &query,
-        &place.resource.kind,
-        place.name.is_empty() && *request.method() != Method::POST && !query.flag("watch"),
+        &place.resource,
+        place.name.is_empty()
+            && *request.method() != Method::POST
+            && !(query.flag("watch") || place.watch),
     );
     let wire = wanted.as_ref().map_or(Wire::JSON, |wanted| wanted.wire);
     let Some(verb) = verb(request.method(), &place, &query) else {

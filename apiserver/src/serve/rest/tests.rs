@@ -11,6 +11,8 @@ use super::query::Query;
 use super::{accept, decoded, path, pretty};
 use crate::verbs::{DeleteOptions, WriteOptions};
 
+static SCHEME: LazyLock<Scheme> = LazyLock::new(Scheme::builtin);
+
 fn words(all: &'static [&'static str]) -> impl Strategy<Value = String> {
     prop::collection::vec(select(all), 0..12).prop_map(|words| words.concat())
 }
@@ -29,7 +31,8 @@ proptest! {
             let Ok(value) = HeaderValue::from_str(&header) else { continue };
             let headers = [ACCEPT, ACCEPT_ENCODING, USER_AGENT].map(|name| (name, value.clone()));
             let headers = HeaderMap::from_iter(headers);
-            let _ = accept::negotiate(&headers, &Query::default(), "Pod", list);
+            let pods = SCHEME.lookup("", "v1", "pods").unwrap();
+            let _ = accept::negotiate(&headers, &Query::default(), pods, list);
             let _ = accept::aggregated_discovery(&header);
         }
     }
@@ -39,7 +42,6 @@ proptest! {
         known in words(&["/", "api", "apis", "v1", "apps", "namespaces", "watch", "pods", "p", "status", "%2f", "%", ".."]),
         other in any::<String>(),
     ) {
-        static SCHEME: LazyLock<Scheme> = LazyLock::new(Scheme::builtin);
         for text in [known, other] {
             let _ = path::route(&SCHEME, &decoded(&text));
         }
