@@ -43,6 +43,8 @@ struct Stream {
     bookmark_due: Option<Instant>,
     /// Everything up to here has been sent; 0 before the first state is complete.
     revision: i64,
+    /// The revision that the client has been told of, or began with.
+    told: i64,
     ends: Instant,
     over: bool,
 }
@@ -76,6 +78,7 @@ pub(super) fn serve(
             .then(|| next_bookmark(now, ends))
             .flatten(),
         revision: 0,
+        told: options.resource_version.parse().unwrap_or_default(),
         ends,
         over: false,
     };
@@ -185,13 +188,15 @@ impl Stream {
 
     fn timely_bookmark(&mut self) -> Result<Bytes, Status> {
         self.bookmark_due = next_bookmark(Instant::now(), self.ends);
-        if self.revision == 0 {
+        // Nothing to tell when nothing has happened anywhere.
+        if self.revision <= self.told {
             return Ok(Bytes::new());
         }
         self.bookmark(false).map(Bytes::from)
     }
 
-    fn bookmark(&self, initial_end: bool) -> Result<Vec<u8>, Status> {
+    fn bookmark(&mut self, initial_end: bool) -> Result<Vec<u8>, Status> {
+        self.told = self.revision;
         let resource = &self.target.resource;
         let meta = || match self.wanted.beta {
             true => "meta.k8s.io/v1beta1".to_owned(),
