@@ -156,8 +156,13 @@ impl Stored {
     }
 }
 
-/// Appends canonical bytes with a resourceVersion at `offset`.
+/// Appends canonical bytes with a resourceVersion at `offset`; without one where the revision is 0, for
+/// what is not stored.
 pub fn splice(bytes: &[u8], offset: usize, revision: i64, out: &mut Vec<u8>) {
+    if revision == 0 {
+        out.extend_from_slice(bytes);
+        return;
+    }
     let (head, tail) = bytes.split_at(offset.min(bytes.len()));
     out.extend_from_slice(head);
     out.extend_from_slice(b"\"resourceVersion\":\"");

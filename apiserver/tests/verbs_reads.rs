@@ -253,15 +253,25 @@ async fn every_version_of_a_kind_shows_the_same_object() {
     let options = WriteOptions::default();
     let behavior = json!({"spec": {"behavior": {"scaleUp": {"stabilizationWindowSeconds": 5}}}});
     let patch = PatchBody::Merge(behavior);
-    server.api.patch(&call(), &v2, &patch, &options).await.unwrap();
+    server
+        .api
+        .patch(&call(), &v2, &patch, &options)
+        .await
+        .unwrap();
     let patched = server
-        .merge(&one, json!({"spec": {"targetCPUUtilizationPercentage": 70}}))
+        .merge(
+            &one,
+            json!({"spec": {"targetCPUUtilizationPercentage": 70}}),
+        )
         .await
         .unwrap();
     assert_eq!(patched["spec"]["targetCPUUtilizationPercentage"], 70);
     let read = server.api.get(&call(), &v2, "").await.unwrap();
     let read = parse(&read.bytes);
-    assert_eq!(read["spec"]["behavior"]["scaleUp"]["stabilizationWindowSeconds"], 5);
+    assert_eq!(
+        read["spec"]["behavior"]["scaleUp"]["stabilizationWindowSeconds"],
+        5
+    );
     assert_eq!(
         read["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"],
         70

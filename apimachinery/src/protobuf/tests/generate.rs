@@ -24,6 +24,10 @@ impl Choices {
         usize::from(self.all.next().unwrap_or_default())
     }
 
+    fn coin(&mut self) -> bool {
+        self.next() % 2 == 1
+    }
+
     fn of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
         &all[self.next() % all.len()]
     }
@@ -48,7 +52,7 @@ const NUMBERS: &[i32] = &[0, 1, -1, 80, 127, 128, 65535, i32::MAX, i32::MIN];
 
 fn value(schema: &Schema, form: &Form, choices: &mut Choices, depth: usize) -> Value {
     match form {
-        Form::Bool => (choices.next() % 2 == 1).into(),
+        Form::Bool => choices.coin().into(),
         Form::Number => (*choices.of(NUMBERS)).into(),
         Form::Double => (f64::from(*choices.of(NUMBERS)) / 4.0).into(),
         Form::Text => (*choices.of(TEXTS)).into(),
@@ -57,20 +61,18 @@ fn value(schema: &Schema, form: &Form, choices: &mut Choices, depth: usize) -> V
         Form::Time => (*choices.of(TIMES)).into(),
         Form::MicroTime => choices.of(TIMES).replace('Z', ".123456Z").into(),
         Form::Quantity => (*choices.of(QUANTITIES)).into(),
-        Form::IntOrString if choices.next() % 2 == 0 => (*choices.of(NUMBERS)).into(),
+        Form::IntOrString if choices.coin() => (*choices.of(NUMBERS)).into(),
         Form::IntOrString => (*choices.of(TEXTS)).into(),
         Form::Json => choices
             .of(&[json!({"a": [1, null]}), json!("text"), json!({})])
             .clone(),
         Form::Texts => list(schema, &Form::Text, choices, depth),
         Form::Message(id) => fields(schema, *id, choices, depth),
-        Form::SchemaOrBool(_) if choices.next() % 2 == 0 => (choices.next() % 2 == 1).into(),
-        Form::SchemaOrList(id) if choices.next() % 2 == 0 => (0..choices.next() % 3)
+        Form::SchemaOrBool(_) if choices.coin() => choices.coin().into(),
+        Form::SchemaOrList(id) if choices.coin() => (0..choices.next() % 3)
             .map(|_| nested(schema, *id, choices, depth))
             .collect(),
-        Form::SchemaOrTexts(_) if choices.next() % 2 == 0 => {
-            list(schema, &Form::Text, choices, depth)
-        }
+        Form::SchemaOrTexts(_) if choices.coin() => list(schema, &Form::Text, choices, depth),
         Form::SchemaOrBool(id) | Form::SchemaOrList(id) | Form::SchemaOrTexts(id) => {
             nested(schema, *id, choices, depth)
         }
