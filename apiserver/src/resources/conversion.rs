@@ -14,6 +14,10 @@ pub trait Conversion: Send + Sync {
     fn to_stored(&self, object: Value) -> Value;
 
     /// A stored object in this version.
+    #[allow(
+        clippy::wrong_self_convention,
+        reason = "the receiver is the conversion, not what is converted"
+    )]
     fn from_stored(&self, object: Value) -> Value;
 }
 

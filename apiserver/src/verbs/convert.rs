@@ -86,6 +86,10 @@ impl Api {
     }
 
     /// A stored object in the client's version.
+    #[allow(
+        clippy::wrong_self_convention,
+        reason = "the receiver is the API, not what is converted"
+    )]
     pub(super) fn from_stored(&self, resource: &Resource, object: Value) -> Result<Value, Status> {
         match conversion_for(resource) {
             None => Ok(object),

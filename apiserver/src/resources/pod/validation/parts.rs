@@ -105,7 +105,7 @@ pub fn validate_resize(new: &Value, old: &Value) -> Problems {
 fn validate_kept(out: &mut Problems, path: &Path, new: &Value, old: &Value) {
     for name in ["limits", "requests"] {
         let gone = |resource: &&str| old.at(name).has(resource) && !new.at(name).has(resource);
-        if RESIZABLE.iter().any(|resource| gone(resource)) {
+        if RESIZABLE.iter().any(gone) {
             out.forbidden(
                 &path.child(name),
                 &format!("resource {name} cannot be removed"),
