@@ -337,7 +337,7 @@ pub struct CreateBindingArgs {
     /// Groups to bind to the role.
     #[arg(long, value_name = "NAME")]
     pub group: Vec<String>,
-    /// Service accounts to bind to the role, in the format <namespace>:<name>.
+    /// Service accounts to bind to the role, in the format `<namespace>:<name>`.
     #[arg(long, value_name = "NAMESPACE:NAME")]
     pub serviceaccount: Vec<String>,
     /// How to write.

@@ -1,17 +1,17 @@
 //! Rules of PersistentVolumes and of the claims on them.
 
 mod claim;
+mod persistent;
 mod source;
 mod spec;
 #[cfg(test)]
 mod tests;
-mod volume;
 
 use serde_json::Value;
 
 pub use claim::PersistentVolumeClaim;
+pub use persistent::PersistentVolume;
 pub use spec::validate_inline;
-pub use volume::PersistentVolume;
 
 use super::pod::validation::parse_or_zero;
 use super::problems::{Path, Problems};
