@@ -1,12 +1,13 @@
 //! What is done to a new object, or refused, between decoding it and its kind's own rules.
 //!
 //! The steps run in this order: namespace lifecycle, then the changing steps (service account,
-//! priority, tolerations), then the default class of priorities and the node restriction. Each is a pure function.
+//! priority, tolerations, classes and protection of storage), then the default class of priorities and the node restriction. Each is a pure function.
 
 mod namespace;
 mod node;
 mod pod;
 mod priority;
+mod storage;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use ferrule_component_base::identity::Identity;
 use serde_json::Value;
 
 pub use namespace::{NamespaceState, check_create as check_namespace, check_delete};
+pub use storage::DefaultClass;
 
 /// What is asked of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct Request<'a> {
     pub old: Option<&'a Value>,
     /// The classes that a new pod may be of, or that a class competes with.
     pub classes: &'a [PriorityClass],
+    /// The classes that a new claim or Ingress is of when it names none.
+    pub default_classes: &'a [DefaultClass],
 }
 
 /// A PriorityClass, as far as pods are concerned.
@@ -114,6 +118,22 @@ pub fn admit(request: &Request<'_>, object: &mut Value) -> Result<(), Status> {
     if request.resource.group == "scheduling.k8s.io" && request.resource.plural == "priorityclasses"
     {
         priority::check_default(request, object)?;
+    }
+    if request.operation == Operation::Create && request.subresource.is_empty() {
+        match (
+            request.resource.group.as_ref(),
+            request.resource.plural.as_ref(),
+        ) {
+            ("", "persistentvolumes") => storage::protect(object, storage::VOLUME),
+            ("", "persistentvolumeclaims") => {
+                storage::class_of_claim(object, request.default_classes);
+                storage::protect(object, storage::CLAIM);
+            }
+            ("networking.k8s.io", "ingresses") => {
+                storage::class_of_ingress(object, request.default_classes);
+            }
+            _ => {}
+        }
     }
     node::restrict(request, object)
 }

@@ -27,6 +27,7 @@ fn create(resource: &str, user: Option<&str>, mut object: Value) -> Result<Value
         tolerations: TolerationSeconds::default(),
         old: None,
         classes: &[],
+        default_classes: &[],
     };
     admit(&request, &mut object)
         .map(|()| object)
@@ -172,6 +173,7 @@ fn only_one_class_is_everybodys() {
             tolerations: TolerationSeconds::default(),
             old: None,
             classes: &classes,
+            default_classes: &[],
         };
         let mut object = json!({"metadata": {"name": name}, "globalDefault": global});
         admit(&request, &mut object).map_err(|status| status.message)

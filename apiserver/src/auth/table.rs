@@ -1,6 +1,7 @@
 //! The table: what each component of the control plane and of a node may do.
 
 use ferrule_component_base::identity::Identity;
+use serde_json::{Value, json};
 
 use super::Attributes;
 
@@ -143,24 +144,49 @@ const DNS: &[Rule] = &[rule(
     READ,
 )];
 
-/// Whether the table allows it.
-pub(super) fn allows(identity: &Identity, attributes: &Attributes<'_>) -> bool {
-    let rules = match identity.user.as_str() {
+/// The lines for a user; none when the table does not know them.
+fn lines(identity: &Identity) -> &'static [Rule] {
+    match identity.user.as_str() {
         "system:kube-scheduler" => SCHEDULER,
         "system:kube-controller-manager" => CONTROLLER_MANAGER,
         "system:kube-proxy" => PROXY,
         "system:node-dns" => DNS,
-        user => match user.strip_prefix("system:network-agent:") {
-            Some(node) if identity.in_group("system:network-agents") => {
-                if patches_own_node(node, attributes) {
-                    return true;
-                }
-                NETWORK_AGENT
-            }
-            _ => return false,
-        },
-    };
-    rules.iter().any(|rule| rule.matches(attributes))
+        _ if own_node(identity).is_some() => NETWORK_AGENT,
+        _ => &[],
+    }
+}
+
+/// The node of a network agent.
+fn own_node(identity: &Identity) -> Option<&str> {
+    let node = identity.user.strip_prefix("system:network-agent:")?;
+    identity.in_group("system:network-agents").then_some(node)
+}
+
+/// Whether the table allows it.
+pub(super) fn allows(identity: &Identity, attributes: &Attributes<'_>) -> bool {
+    own_node(identity).is_some_and(|node| patches_own_node(node, attributes))
+        || lines(identity).iter().any(|rule| rule.matches(attributes))
+}
+
+/// The lines that count in a namespace, as ResourceRules.
+pub(super) fn rules_in(identity: &Identity, namespace: &str) -> Vec<Value> {
+    let counts = |rule: &&Rule| rule.namespace.is_empty() || rule.namespace == namespace;
+    let mut rules: Vec<Value> = lines(identity)
+        .iter()
+        .filter(counts)
+        .map(|rule| {
+            json!({ "verbs": rule.verbs, "apiGroups": rule.groups, "resources": rule.resources })
+        })
+        .collect();
+    rules.extend(own_node(identity).map(|node| {
+        json!({
+            "verbs": ["patch", "update"],
+            "apiGroups": [""],
+            "resources": ["nodes", "nodes/status"],
+            "resourceNames": [node],
+        })
+    }));
+    rules
 }
 
 fn patches_own_node(node: &str, attributes: &Attributes<'_>) -> bool {

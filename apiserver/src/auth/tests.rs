@@ -1,7 +1,7 @@
 use ferrule_apimachinery::selector::FieldSelector;
 use ferrule_component_base::identity::Identity;
 
-use super::{Attributes, Bound, authorize};
+use super::{Attributes, Bound, RulesIn, authorize, decide_path, rules_in};
 
 struct Cluster;
 
@@ -208,4 +208,49 @@ fn without_an_identity_nothing_is_allowed() {
     };
     let status = authorize(None, &attributes, &Cluster).unwrap_err();
     assert_eq!(status.http_code(), 401);
+}
+
+#[test]
+fn a_review_tells_what_the_table_says() {
+    let masters = identity("admin", "system:masters");
+    assert_eq!(rules_in(&masters, "d").resources[0]["verbs"][0], "*");
+    assert_eq!(decide_path(&masters, "post", "/x"), Ok(()));
+    let known = identity("somebody", "system:authenticated");
+    for (verb, path, may) in [
+        ("get", "/version", true),
+        ("get", "/apis/apps", true),
+        ("post", "/version", false),
+        ("get", "/debug", false),
+    ] {
+        assert_eq!(
+            decide_path(&known, verb, path).is_ok(),
+            may,
+            "{verb} {path}"
+        );
+    }
+    assert!(decide_path(&identity("nobody", ""), "get", "/version").is_err());
+    let lease = |rules: RulesIn| {
+        rules
+            .resources
+            .iter()
+            .any(|rule| rule["resources"][0] == "leases")
+    };
+    let scheduler = identity("system:kube-scheduler", "");
+    assert!(lease(rules_in(&scheduler, "kube-system")) && !lease(rules_in(&scheduler, "default")));
+    let kubelet = identity("system:node:n1", "system:nodes");
+    assert!(rules_in(&kubelet, "d").incomplete.is_some());
+}
+
+#[test]
+fn everybody_may_ask_about_themselves() {
+    let nobody = identity("nobody", "");
+    let review = "create authorization.k8s.io/selfsubjectaccessreviews /";
+    assert_eq!(allowed(&nobody, review), Ok(()));
+    assert!(
+        allowed(
+            &nobody,
+            "create authorization.k8s.io/subjectaccessreviews /"
+        )
+        .is_err()
+    );
 }

@@ -28,6 +28,7 @@ pub fn conversion_for(resource: &Resource) -> Option<&'static dyn Conversion> {
     }
     match (resource.api_version().as_str(), resource.kind.as_ref()) {
         ("autoscaling/v1", "HorizontalPodAutoscaler") => Some(&super::autoscaling::V1),
+        (super::event_v1::API_VERSION, "Event") => Some(&super::event_v1::V1),
         _ => Some(&Identical),
     }
 }

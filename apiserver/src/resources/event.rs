@@ -9,9 +9,9 @@ use super::meta::{self, NameRule};
 use super::problems::{Path, Problems};
 use super::table::{self, Column, Row};
 use super::tree::Tree;
-use super::{Context, Rules};
+use super::{Context, Rules, event_v1};
 
-/// Rules of Events of the core group.
+/// Rules of Events, of both groups.
 pub struct Event;
 
 const COLUMNS: &[Column] = &[
@@ -34,14 +34,22 @@ const COLUMNS: &[Column] = &[
 ];
 
 impl Rules for Event {
-    fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
-        validate(new).into_errors()
+    fn validate_create(&self, new: &Value, context: &Context<'_>) -> Vec<FieldError> {
+        let mut out = validate(new, context);
+        if context.api_version == event_v1::API_VERSION {
+            event_v1::validate(&mut out, new);
+        }
+        out.into_errors()
     }
 
-    fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
+    fn validate_update(&self, new: &Value, old: &Value, context: &Context<'_>) -> Vec<FieldError> {
         let mut out = meta::validate_update_once(new, old);
-        out.extend(validate(new));
-        out.into_errors()
+        out.extend(validate(new, context));
+        let mut errors = out.into_errors();
+        if context.api_version == event_v1::API_VERSION {
+            errors.extend(event_v1::validate_changes(new, old));
+        }
+        errors
     }
 
     fn name_rule(&self) -> NameRule {
@@ -109,7 +117,7 @@ const MAX_WORD: usize = 128;
 const MAX_MESSAGE: usize = 1024;
 
 /// Events of the older form have no `eventTime`; those of the newer one must say more.
-fn validate(object: &Value) -> Problems {
+fn validate(object: &Value, context: &Context<'_>) -> Problems {
     let mut out = Problems::default();
     let (path, about) = (
         Path::new("involvedObject").child("namespace"),
@@ -123,7 +131,11 @@ fn validate(object: &Value) -> Problems {
         out.invalid(&path, about, "does not match event.namespace");
     }
     if new_form {
-        validate_new_form(&mut out, object);
+        let component = match context.api_version {
+            event_v1::API_VERSION => "reportingController",
+            _ => "reportingComponent",
+        };
+        validate_new_form(&mut out, object, component);
     }
     out.invalid_each(&Path::new("namespace"), own, names::dns1123_subdomain(own));
     if out.is_empty() {
@@ -132,8 +144,8 @@ fn validate(object: &Value) -> Problems {
     out
 }
 
-fn validate_new_form(out: &mut Problems, object: &Value) {
-    let component = Path::new("reportingComponent");
+fn validate_new_form(out: &mut Problems, object: &Value, component: &str) {
+    let component = Path::new(component);
     if object.text("reportingComponent").is_empty() {
         out.required(&component, "");
     }

@@ -22,6 +22,8 @@ pub enum NameRule {
     PathSegment,
     /// An IP address in canonical form.
     IpAddress,
+    /// Anything.
+    Any,
 }
 
 impl NameRule {
@@ -39,6 +41,7 @@ impl NameRule {
             NameRule::Label => names::dns1123_label(checked),
             NameRule::PathSegment => format::path_segment(name),
             NameRule::IpAddress => ip_address_name(name),
+            NameRule::Any => Vec::new(),
         }
     }
 }

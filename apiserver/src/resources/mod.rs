@@ -14,14 +14,20 @@ use ferrule_apimachinery::field::FieldError;
 use ferrule_apimachinery::scheme::Resource;
 use serde_json::Value;
 
+mod admission_registration;
+mod api_service;
 mod autoscaling;
 mod batch;
+mod certificate;
 mod conditions;
 mod config;
 pub mod conversion;
+mod device;
 mod disruption;
 mod endpoints;
 mod event;
+mod event_v1;
+mod flow_control;
 mod format;
 mod generic;
 pub mod go_form;
@@ -37,6 +43,7 @@ mod priority;
 pub mod problems;
 mod quota;
 mod rbac;
+pub mod review;
 mod runtime_class;
 pub mod selector;
 pub mod service;
@@ -47,6 +54,8 @@ pub mod tree;
 mod volume;
 mod workload;
 
+#[cfg(test)]
+mod second_tier_tests;
 #[cfg(test)]
 mod small_tests;
 #[cfg(test)]
@@ -62,6 +71,8 @@ pub struct Context<'a> {
     pub now: jiff::Timestamp,
     /// The name of the user who asks.
     pub user: &'a str,
+    /// The groups that the user belongs to.
+    pub groups: &'a [String],
     /// The version of the API in which the request is made; objects are in the stored one.
     pub api_version: &'a str,
 }
@@ -220,16 +231,46 @@ pub fn rules_for(resource: &Resource) -> &'static dyn Rules {
         ("", "ResourceQuota") => &quota::ResourceQuota,
         ("apps", "ControllerRevision") => &workload::ControllerRevision,
         ("apps", "DaemonSet") => &workload::DaemonSet,
+        ("admissionregistration.k8s.io", "MutatingAdmissionPolicy") => {
+            &admission_registration::Policy {
+                steps: "mutations",
+                columns: admission_registration::MUTATING,
+            }
+        }
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => {
+            &admission_registration::Policy {
+                steps: "validations",
+                columns: admission_registration::VALIDATING,
+            }
+        }
+        (
+            "admissionregistration.k8s.io",
+            "MutatingAdmissionPolicyBinding" | "ValidatingAdmissionPolicyBinding",
+        ) => &admission_registration::PolicyBinding,
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration") => {
+            &admission_registration::Webhooks { mutating: true }
+        }
+        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration") => {
+            &admission_registration::Webhooks { mutating: false }
+        }
+        ("apiregistration.k8s.io", "APIService") => &api_service::ApiService,
         ("apps", "Deployment") => &workload::Deployment,
         ("apps", "ReplicaSet") => &workload::ReplicaSet,
         ("apps", "StatefulSet") => &workload::StatefulSet,
         ("autoscaling", "HorizontalPodAutoscaler") => &autoscaling::HorizontalPodAutoscaler,
         ("batch", "CronJob") => &batch::CronJob,
         ("batch", "Job") => &batch::Job,
+        ("certificates.k8s.io", "CertificateSigningRequest") => {
+            &certificate::CertificateSigningRequest
+        }
         ("coordination.k8s.io", "Lease") => &lease::Lease,
         ("discovery.k8s.io", "EndpointSlice") => &endpoints::EndpointSlice,
         ("policy", "PodDisruptionBudget") => &disruption::PodDisruptionBudget,
         ("scheduling.k8s.io", "PriorityClass") => &priority::PriorityClass,
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => &flow_control::FlowSchema,
+        ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration") => {
+            &flow_control::PriorityLevel
+        }
         ("networking.k8s.io", "IPAddress") => &endpoints::IpAddress,
         ("networking.k8s.io", "Ingress") => &networking::Ingress,
         ("networking.k8s.io", "IngressClass") => &networking::IngressClass,
@@ -240,6 +281,10 @@ pub fn rules_for(resource: &Resource) -> &'static dyn Rules {
         ("rbac.authorization.k8s.io", "ClusterRoleBinding") => &rbac::ClusterRoleBinding,
         ("rbac.authorization.k8s.io", "Role") => &rbac::Role,
         ("rbac.authorization.k8s.io", "RoleBinding") => &rbac::RoleBinding,
+        ("resource.k8s.io", "DeviceClass") => &device::DeviceClass,
+        ("resource.k8s.io", "ResourceClaim") => &device::ResourceClaim,
+        ("resource.k8s.io", "ResourceClaimTemplate") => &device::ResourceClaimTemplate,
+        ("resource.k8s.io", "ResourceSlice") => &device::ResourceSlice,
         ("storage.k8s.io", "CSIDriver") => &storage::CsiDriver,
         ("storage.k8s.io", "CSINode") => &storage::CsiNode,
         ("storage.k8s.io", "CSIStorageCapacity") => &storage::CsiStorageCapacity,

@@ -12,8 +12,15 @@ pub fn context() -> Context<'static> {
     Context {
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
         user: "tester",
+        groups: groups(),
         api_version: "v1",
     }
+}
+
+fn groups() -> &'static [String] {
+    static GROUPS: std::sync::LazyLock<[String; 1]> =
+        std::sync::LazyLock::new(|| ["testers".to_owned()]);
+    &*GROUPS
 }
 
 /// The errors as lines.

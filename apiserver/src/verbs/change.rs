@@ -158,6 +158,7 @@ impl Api {
             addresses: None,
             services: None,
             classes: None,
+            default_classes: None,
             taken: taken.clone(),
             seed: rand::random(),
         };
@@ -171,6 +172,18 @@ impl Api {
                 world.addresses = Some(self.read(addresses, ReadAt::Any, call).await?);
             }
             world.services = Some(self.read(resource, ReadAt::Any, call).await?);
+        }
+        let default_classes = match (resource.group.as_ref(), resource.plural.as_ref()) {
+            ("", "persistentvolumeclaims") => {
+                scheme.lookup("storage.k8s.io", "v1", "storageclasses")
+            }
+            ("networking.k8s.io", "ingresses") => {
+                scheme.lookup("networking.k8s.io", "v1", "ingressclasses")
+            }
+            _ => None,
+        };
+        if let Some(classes) = default_classes {
+            world.default_classes = Some(self.read(classes, ReadAt::Any, call).await?);
         }
         let classes = scheme.lookup("scheduling.k8s.io", "v1", "priorityclasses");
         if let Some(classes) = classes
@@ -243,7 +256,12 @@ impl Api {
 /// Whether the writes of other resources depend on it without a word: who has made a default class
 /// finds it on the next pod.
 fn is_read_by_admission(resource: &Resource) -> bool {
-    resource.group == "scheduling.k8s.io" && resource.plural == "priorityclasses"
+    matches!(
+        (resource.group.as_ref(), resource.plural.as_ref()),
+        ("scheduling.k8s.io", "priorityclasses")
+            | ("storage.k8s.io", "storageclasses")
+            | ("networking.k8s.io", "ingressclasses")
+    )
 }
 
 fn is_pods(resource: &Resource) -> bool {

@@ -23,7 +23,8 @@ pub fn conflict(resource: &Resource, name: &str, why: impl std::fmt::Display) ->
 
 /// The object does not follow the rules of its kind.
 pub fn invalid(resource: &Resource, name: &str, problems: Vec<FieldError>) -> Status {
-    Status::invalid(&resource.group, &resource.kind, name, &problems)
+    // Upstream's rules know a kind by the group in which it is stored.
+    Status::invalid(&resource.storage_group, &resource.kind, name, &problems)
 }
 
 /// Refuses options that are not valid.

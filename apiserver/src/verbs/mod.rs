@@ -29,7 +29,7 @@ mod patch;
 mod pods;
 pub mod presence;
 mod read;
-mod reviews;
+mod review;
 mod scale;
 mod watch;
 mod write;
@@ -126,6 +126,14 @@ impl Call {
         self.identity
             .as_ref()
             .map_or("", |identity| identity.user.as_str())
+    }
+
+    /// The caller's groups, with the one of everybody whose identity is known.
+    pub fn groups(&self) -> Vec<String> {
+        self.identity
+            .as_ref()
+            .map(review::groups_of)
+            .unwrap_or_default()
     }
 
     /// Tells the caller something although the request goes on.

@@ -12,7 +12,7 @@ use super::metadata::{
     check_unconditional, deletion_is_complete, meta_text, stamp, value_of,
 };
 use super::{Answer, Api, Body, Call, Target, WriteOptions, errors};
-use crate::admission::{self, Operation, PriorityClass};
+use crate::admission::{self, DefaultClass, Operation, PriorityClass};
 use crate::resources::{self, Context, PartRules, Rules};
 use crate::store::{ReadAt, Snapshot};
 
@@ -65,7 +65,7 @@ impl Api {
             }
             (_, "eviction") => return self.evict(call, target, body, options).await,
             (_, "") if target.resource.is_kept() => {}
-            (_, "") => return self.review(call, target, body, options),
+            (_, "") => return self.review(call, target, body, options).await,
             _ => return Err(Status::method_not_allowed()),
         }
         let mut object = self.decode(call, &target.resource, body, options.validation)?;
@@ -132,9 +132,11 @@ impl Api {
         let mut effects = self.effects(target, None, Some(&mut new), world)?;
         effects.compare.extend(namespace);
         let api_version = resource.api_version();
+        let groups = call.groups();
         let context = Context {
             now: world.now,
             user: call.user(),
+            groups: &groups,
             api_version: &api_version,
         };
         rules.prepare_create(&mut new, &context);
@@ -223,9 +225,11 @@ impl Api {
         carry_over(&mut new, old);
         let rules = resources::rules_for(resource);
         let api_version = resource.api_version();
+        let groups = call.groups();
         let context = Context {
             now: world.now,
             user: call.user(),
+            groups: &groups,
             api_version: &api_version,
         };
         let mut effects = Effects::default();
@@ -285,6 +289,10 @@ impl Api {
             Some(classes) => priority_classes(classes, object)?,
             None => Vec::new(),
         };
+        let default_classes = match &world.default_classes {
+            Some(classes) if operation == Operation::Create => default_classes(classes)?,
+            _ => Vec::new(),
+        };
         let request = admission::Request {
             identity: call.identity.as_ref(),
             operation,
@@ -293,6 +301,7 @@ impl Api {
             tolerations: self.0.tolerations,
             old,
             classes: &classes,
+            default_classes: &default_classes,
         };
         admission::admit(&request, object)
     }
@@ -343,6 +352,15 @@ fn priority_classes(classes: &Snapshot, object: &Value) -> Result<Vec<PriorityCl
     wanted
         .map(|(_, stored)| value_of(stored).map(|class| PriorityClass::read(&class)))
         .collect()
+}
+
+/// The classes that are everybody's.
+fn default_classes(classes: &Snapshot) -> Result<Vec<DefaultClass>, Status> {
+    let mut all = Vec::new();
+    for (_, stored) in classes.iter() {
+        all.extend(DefaultClass::read(&value_of(stored)?));
+    }
+    Ok(all)
 }
 
 fn set_or_remove(object: &mut Value, field: &str, value: Option<Value>) {

@@ -51,6 +51,8 @@ pub struct World {
     pub services: Option<Snapshot>,
     /// All PriorityClasses, for a pod or one of them.
     pub classes: Option<Snapshot>,
+    /// The classes of storage, or of Ingresses, one of which may be everybody's.
+    pub default_classes: Option<Snapshot>,
     /// Keys that were found taken while this request was tried before.
     pub taken: HashSet<String>,
     /// Where the dice start.

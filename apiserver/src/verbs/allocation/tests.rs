@@ -34,6 +34,7 @@ fn world(taken: &[&str]) -> World {
         addresses: None,
         services: None,
         classes: None,
+        default_classes: None,
         taken: taken.iter().map(ToString::to_string).collect(),
         seed: 7,
     }

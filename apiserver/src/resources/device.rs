@@ -1,0 +1,221 @@
+//! Rules of the kinds by which devices are offered and claimed: defaults, what is fixed, columns; the rest by schema.
+
+use ferrule_apimachinery::field::FieldError;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::problems::Path;
+use super::table::{self, Column, Row};
+use super::tree::{Tree, child, fill_unset, items_mut};
+use super::{Context, Rules, meta, strategy};
+
+/// Rules of DeviceClasses.
+pub struct DeviceClass;
+
+/// Rules of ResourceClaims.
+pub struct ResourceClaim;
+
+/// Rules of ResourceClaimTemplates.
+pub struct ResourceClaimTemplate;
+
+/// Rules of ResourceSlices.
+pub struct ResourceSlice;
+
+const CLAIMS: &[Column] = &[
+    Column::NAME,
+    Column::text("State", "Whether it has its devices, and who uses them."),
+    Column::AGE,
+];
+
+const SLICES: &[Column] = &[
+    Column::NAME,
+    Column::text("Node", "Node that has the devices."),
+    Column::text("Driver", "Driver that offers them."),
+    Column::text("Pool", "Pool that they belong to."),
+    Column::AGE,
+];
+
+impl Rules for DeviceClass {
+    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
+        meta::first_generation(new);
+    }
+
+    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
+        strategy::raise_generation(new, old);
+    }
+
+    fn namespaced(&self) -> bool {
+        false
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        table::NAME_AND_AGE
+    }
+
+    fn row(&self, object: &Value, now: Timestamp) -> Row {
+        table::name_and_age(object, now)
+    }
+}
+
+impl Rules for ResourceClaim {
+    fn default(&self, object: &mut Value) {
+        if let Some(spec) = child(object, "spec") {
+            default_claim(spec);
+        }
+    }
+
+    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
+        strategy::begin(new, json!({}));
+    }
+
+    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
+        strategy::keep_status(new, old);
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
+        let mut out = meta::validate_update(new, old);
+        let path = Path::new("spec");
+        meta::validate_immutable(&mut out, &path, new.at("spec"), old.at("spec"));
+        out.into_errors()
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        CLAIMS
+    }
+
+    fn row(&self, object: &Value, now: Timestamp) -> Row {
+        let deleted = object.at("metadata").has("deletionTimestamp");
+        let status = object.at("status");
+        let allocated = status.has("allocation");
+        let states = [
+            (deleted, "deleted"),
+            (!deleted && !allocated, "pending"),
+            (allocated, "allocated"),
+            (
+                allocated && !status.items("reservedFor").is_empty(),
+                "reserved",
+            ),
+        ];
+        let states: Vec<&str> = states
+            .iter()
+            .filter_map(|(is, state)| is.then_some(*state))
+            .collect();
+        vec![
+            table::name(object),
+            states.join(",").into(),
+            table::age(object, now),
+        ]
+        .into()
+    }
+}
+
+/// How many devices a request is for when it does not say so.
+fn default_claim(spec: &mut Value) {
+    let Some(devices) = spec.get_mut("devices") else {
+        return;
+    };
+    for request in items_mut(devices, "requests") {
+        if let Some(exactly) = request
+            .get_mut("exactly")
+            .filter(|exactly| exactly.is_object())
+        {
+            default_request(exactly);
+        }
+        for part in items_mut(request, "firstAvailable") {
+            default_request(part);
+        }
+    }
+}
+
+fn default_request(request: &mut Value) {
+    fill_unset(request, "allocationMode", "ExactCount");
+    if request.text("allocationMode") == "ExactCount" {
+        fill_unset(request, "count", 1);
+    }
+    for toleration in items_mut(request, "tolerations") {
+        fill_unset(toleration, "operator", "Equal");
+    }
+}
+
+impl Rules for ResourceClaimTemplate {
+    fn default(&self, object: &mut Value) {
+        if let Some(spec) = object.pointer_mut("/spec/spec") {
+            default_claim(spec);
+        }
+    }
+
+    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
+        meta::first_generation(new);
+    }
+
+    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
+        strategy::raise_generation(new, old);
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
+        let mut out = meta::validate_update(new, old);
+        let path = Path::new("spec");
+        meta::validate_immutable(&mut out, &path, new.at("spec"), old.at("spec"));
+        out.into_errors()
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        table::NAME_AND_AGE
+    }
+
+    fn row(&self, object: &Value, now: Timestamp) -> Row {
+        table::name_and_age(object, now)
+    }
+}
+
+impl Rules for ResourceSlice {
+    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
+        meta::first_generation(new);
+    }
+
+    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
+        strategy::raise_generation(new, old);
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
+        let mut out = meta::validate_update(new, old);
+        let (path, after, before) = (Path::new("spec"), new.at("spec"), old.at("spec"));
+        let driver = "driver";
+        meta::validate_immutable(
+            &mut out,
+            &path.child(driver),
+            after.at(driver),
+            before.at(driver),
+        );
+        let (after_pool, before_pool) = (after.at("pool").at("name"), before.at("pool").at("name"));
+        meta::validate_immutable(
+            &mut out,
+            &path.child("pool").child("name"),
+            after_pool,
+            before_pool,
+        );
+        let node = "nodeName";
+        meta::validate_immutable(&mut out, &path.child(node), after.at(node), before.at(node));
+        out.into_errors()
+    }
+
+    fn namespaced(&self) -> bool {
+        false
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        SLICES
+    }
+
+    fn row(&self, object: &Value, now: Timestamp) -> Row {
+        let spec = object.at("spec");
+        vec![
+            table::name(object),
+            spec.text("nodeName").into(),
+            spec.text("driver").into(),
+            spec.at("pool").text("name").into(),
+            table::age(object, now),
+        ]
+        .into()
+    }
+}
