@@ -12,6 +12,7 @@
 
 pub mod admission;
 pub mod auth;
+mod openapi;
 pub mod resources;
 pub mod serve;
 pub mod store;

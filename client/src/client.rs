@@ -355,6 +355,16 @@ impl Client {
             .resources)
     }
 
+    /// What the kinds of a group and version look like: a document of OpenAPI version 3, compressed
+    /// with gzip. `place` is `apis/apps/v1`; not found where there is no such document.
+    pub async fn open_api(&self, place: &str) -> Result<Bytes, Status> {
+        let place = place.to_owned();
+        let request = self.request(v1::GetOpenApiRequest { place });
+        Ok(deadline(self.discovery.clone().get_open_api(request))
+            .await?
+            .document)
+    }
+
     /// The server's version.
     pub async fn version(&self) -> Result<v1::GetVersionResponse, Status> {
         let request = self.request(v1::GetVersionRequest {});

@@ -18,10 +18,11 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{Path, Query, Request};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+use axum::routing::{any, get};
+use http::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -35,7 +36,7 @@ use tonic::server::NamedService;
 use tonic::service::RoutesBuilder;
 use tower::{Service, ServiceExt};
 
-use crate::health::Health;
+use crate::health::{self, Health};
 use crate::identity::Identity;
 use crate::metrics::Metrics;
 use crate::tls::{ReloadingTls, TlsFiles};
@@ -312,28 +313,32 @@ fn is_grpc(request: &Request) -> bool {
 }
 
 fn health_routes(health: &Health) -> Router {
-    let answer = |health: Health, endpoint: &'static str| {
-        move |request: Request| async move {
-            let (good, text) = if endpoint == "livez" {
-                (true, format!("[+]ping ok\n{endpoint} check passed\n"))
-            } else {
-                health.report(endpoint)
-            };
-            let verbose = request
-                .uri()
-                .query()
-                .is_some_and(|query| query.contains("verbose"));
-            match (good, verbose) {
-                (true, false) => (StatusCode::OK, "ok".to_owned()),
-                (true, true) => (StatusCode::OK, text),
-                (false, _) => (StatusCode::INTERNAL_SERVER_ERROR, text),
-            }
-        }
+    let mut routes = Router::new();
+    for endpoint in ["healthz", "readyz", "livez"] {
+        let all = health.clone();
+        let all = move |request: Request| async move {
+            let query = Query::<Vec<(String, String)>>::try_from_uri(request.uri());
+            let query = query.map(|query| query.0).unwrap_or_default();
+            health_response(Some(all.answer(endpoint, &query)))
+        };
+        let one = health.clone();
+        let one = move |Path(check): Path<String>| async move {
+            health_response(one.answer_one(endpoint, &check))
+        };
+        routes = routes
+            .route(&format!("/{endpoint}"), any(all))
+            .route(&format!("/{endpoint}/{{*check}}"), any(one));
+    }
+    routes
+}
+
+fn health_response(answer: Option<health::Answer>) -> Response {
+    let (code, text) = match answer {
+        None => (StatusCode::NOT_FOUND, "404 page not found\n".to_owned()),
+        Some(answer) if answer.good => (StatusCode::OK, answer.text),
+        Some(answer) => (StatusCode::INTERNAL_SERVER_ERROR, answer.text),
     };
-    Router::new()
-        .route("/healthz", get(answer(health.clone(), "healthz")))
-        .route("/readyz", get(answer(health.clone(), "readyz")))
-        .route("/livez", get(answer(health.clone(), "livez")))
+    (code, [(X_CONTENT_TYPE_OPTIONS, "nosniff")], text).into_response()
 }
 
 fn metrics_response(metrics: &Metrics) -> Response {

@@ -13,6 +13,7 @@ pub mod args;
 pub mod commands;
 pub mod describe;
 pub mod error;
+pub mod explain;
 pub mod files;
 pub mod gotemplate;
 pub mod hash;

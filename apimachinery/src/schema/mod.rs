@@ -102,7 +102,7 @@ pub struct Field {
     pub omit_zero: bool,
     /// Absent and zero differ.
     pub pointer: bool,
-    /// Declared as required.
+    /// Published as one that every value has: declared so, or never left out.
     pub required: bool,
     /// Number in protobuf; 0 when it has none.
     pub proto_tag: u16,

@@ -15,6 +15,7 @@ use ferrule_component_base::server::Server;
 use ferrule_proto::v1::discovery_server::DiscoveryServer;
 use ferrule_proto::v1::resources_server::ResourcesServer;
 
+use crate::openapi::Documents;
 use crate::verbs::Api;
 use bodies::{Bodies, BoundedService};
 
@@ -53,12 +54,14 @@ pub(crate) struct Front {
     pub in_flight: InFlight,
     pub bodies: Bodies,
     pub metrics: RequestMetrics,
+    pub documents: Documents,
 }
 
 /// A server of the verbs, ready to listen.
 pub fn server(api: Api, options: ServeOptions, health: Health, metrics: Metrics) -> Server {
     let bodies = Bodies::new();
     let front = Arc::new(Front {
+        documents: Documents::new(api.scheme().clone()),
         api,
         bodies: bodies.clone(),
         in_flight: InFlight::new(options.max_reading, options.max_mutating),

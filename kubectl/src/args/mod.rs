@@ -3,6 +3,7 @@
 mod access;
 mod config;
 mod create;
+mod explain;
 mod local;
 mod read;
 mod rollout;
@@ -18,6 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use access::*;
 pub use config::*;
 pub use create::*;
+pub use explain::*;
 pub use local::*;
 pub use read::*;
 pub use rollout::*;
@@ -182,6 +184,8 @@ pub enum Command {
     /// Set specific features on objects.
     #[command(subcommand)]
     Set(SetCommand),
+    /// Get documentation for a resource.
+    Explain(ExplainArgs),
     /// Display one or many resources.
     Get(GetArgs),
     /// Delete resources by file names, stdin, resources and names, or by resources and label selector.

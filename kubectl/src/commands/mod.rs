@@ -21,6 +21,7 @@ pub mod edit;
 pub mod events;
 pub mod evict;
 pub mod exec;
+pub mod explain;
 pub mod expose;
 pub mod get;
 pub mod local;
@@ -134,6 +135,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<()> {
         Command::ApiResources(args) => api_resources::run(session, &args).await,
         Command::ApiVersions(args) => api_resources::versions(session, &args.words).await,
         Command::ClusterInfo(args) => cluster_info::run(session, &args).await,
+        Command::Explain(args) => explain::run(session, &args).await,
         Command::Auth(AuthCommand::CanI(args)) => auth::can_i(session, &args).await,
         Command::Auth(AuthCommand::Whoami(args)) => auth::whoami(session, &args).await,
         Command::Certificate(command) => certificate::run(session, &command).await,

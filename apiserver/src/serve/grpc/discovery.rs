@@ -59,6 +59,20 @@ impl Discovery for DiscoveryService {
         }))
     }
 
+    async fn get_open_api(
+        &self,
+        request: Request<v1::GetOpenApiRequest>,
+    ) -> Result<Response<v1::GetOpenApiResponse>, tonic::Status> {
+        known(&request)?;
+        let documents = self.0.documents.v3().await.map_err(to_grpc)?;
+        let document = documents.get(&request.get_ref().place);
+        let document = document.ok_or_else(|| to_grpc(Status::no_such_resource()))?;
+        Ok(Response::new(v1::GetOpenApiResponse {
+            document: document.gzip.clone(),
+            hash: document.etag.clone(),
+        }))
+    }
+
     async fn get_version(
         &self,
         request: Request<v1::GetVersionRequest>,

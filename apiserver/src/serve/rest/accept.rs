@@ -225,16 +225,20 @@ pub(super) fn negotiate(
     Err(Status::failure(406, Reason::NotAcceptable, message).with_empty_details())
 }
 
-/// Whether aggregated discovery is preferred over the plain one.
-pub(super) fn aggregated_discovery(header: &str) -> bool {
-    alternatives(header)
-        .iter()
-        .find(|wanted| {
-            matches!(wanted.encoding(), Some(Encoding::Json | Encoding::Yaml))
-                && (wanted.kind.is_empty()
-                    || (wanted.group == "apidiscovery.k8s.io" && wanted.version == "v2"))
-        })
-        .is_some_and(|wanted| wanted.kind == "APIGroupDiscoveryList")
+/// The version of aggregated discovery that is preferred over the plain one.
+pub(super) fn aggregated_discovery(header: &str) -> Option<&'static str> {
+    for wanted in alternatives(header) {
+        if !matches!(wanted.encoding(), Some(Encoding::Json | Encoding::Yaml)) {
+            continue;
+        }
+        match (wanted.kind, wanted.group, wanted.version) {
+            ("", ..) => return None,
+            ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2") => return Some("v2"),
+            ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2beta1") => return Some("v2beta1"),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// 406 for a watch in an encoding that has no stream.
@@ -336,13 +340,21 @@ mod tests {
     }
 
     #[test]
-    fn aggregated_discovery_needs_a_known_version() {
-        assert!(aggregated_discovery(
-            "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
-        ));
-        assert!(!aggregated_discovery(
-            "application/json;g=apidiscovery.k8s.io;v=v9;as=APIGroupDiscoveryList,application/json"
-        ));
-        assert!(!aggregated_discovery("application/json"));
+    fn the_first_form_of_discovery_that_is_known_is_taken() {
+        let form = |version: &str| {
+            format!("application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList")
+        };
+        for (accept, expected) in [
+            (form("v2"), Some("v2")),
+            (form("v9"), None),
+            (form("v9") + ",application/json", None),
+            (form("v2") + "," + &form("v2beta1") + ",application/json", Some("v2")),
+            (form("v2beta1") + ",application/json", Some("v2beta1")),
+            ("application/json,".to_owned() + &form("v2"), None),
+            ("application/json;q=0.5,".to_owned() + &form("v2"), Some("v2")),
+            (String::new(), None),
+        ] {
+            assert_eq!(aggregated_discovery(&accept), expected, "{accept}");
+        }
     }
 }

@@ -1,8 +1,7 @@
-//! Which groups, versions and resources there are: plain and aggregated discovery, and as much of
-//! OpenAPI as tells clients which options their requests may have.
+//! Which groups, versions and resources there are: plain and aggregated discovery.
 
 use ferrule_apimachinery::scheme::{self, Resource, Scheme, Subresource};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 fn set_texts(map: &mut Value, field: &str, texts: &[std::borrow::Cow<'static, str>]) {
     if !texts.is_empty() {
@@ -117,8 +116,8 @@ pub(super) fn resources(scheme: &Scheme, group: &str, version: &str) -> Option<V
     Some(answer)
 }
 
-/// `/api` or `/apis`, aggregated.
-pub(super) fn aggregated(scheme: &Scheme, core: bool) -> Value {
+/// `/api` or `/apis`, aggregated; `version` is that of apidiscovery.k8s.io.
+pub(super) fn aggregated(scheme: &Scheme, core: bool, version: &str) -> Value {
     let groups = scheme.groups();
     let items: Vec<Value> = groups
         .iter()
@@ -144,7 +143,7 @@ pub(super) fn aggregated(scheme: &Scheme, core: bool) -> Value {
         .collect();
     json!({
         "kind": "APIGroupDiscoveryList",
-        "apiVersion": "apidiscovery.k8s.io/v2",
+        "apiVersion": scheme::api_version("apidiscovery.k8s.io", version),
         "metadata": {},
         "items": items,
     })
@@ -179,69 +178,4 @@ fn aggregated_resource(resource: &Resource) -> Value {
         entry["subresources"] = parts.into();
     }
     entry
-}
-
-fn openapi_path(group: &str, version: &str) -> String {
-    if group.is_empty() {
-        format!("api/{version}")
-    } else {
-        format!("apis/{group}/{version}")
-    }
-}
-
-/// `/openapi/v3`, and below it one document for each group and version: its resources and the
-/// parameters of a patch, from which clients learn that fields are validated here.
-pub(super) fn openapi(scheme: &Scheme, path: &str) -> Option<Value> {
-    let groups = scheme.groups();
-    let mut versions = groups
-        .iter()
-        .flat_map(|(group, versions)| versions.iter().map(move |version| (*group, *version)));
-    if path.is_empty() {
-        let paths: Map<String, Value> = versions
-            .map(|(group, version)| {
-                let path = openapi_path(group, version);
-                let place = format!(
-                    "/openapi/v3/{path}?hash={}",
-                    ferrule_component_base::GIT_VERSION
-                );
-                (path, json!({"serverRelativeURL": place}))
-            })
-            .collect();
-        return Some(json!({"paths": paths}));
-    }
-    let (group, version) =
-        versions.find(|(group, version)| openapi_path(group, version) == path)?;
-    let query = |name: &str, kind: &str| json!({"name": name, "in": "query", "schema": {"type": kind, "uniqueItems": true}});
-    let mut paths = Map::new();
-    for resource in of_version(scheme, group, version) {
-        if !resource.has_verb("patch") {
-            continue;
-        }
-        let within = if resource.namespaced {
-            "namespaces/{namespace}/"
-        } else {
-            ""
-        };
-        let patch = json!({
-            "operationId": format!("patch{}", resource.kind),
-            "parameters": [
-                query("dryRun", "string"),
-                query("fieldManager", "string"),
-                query("fieldValidation", "string"),
-                query("force", "boolean"),
-            ],
-            "responses": {"200": {"description": "OK"}},
-            "x-kubernetes-action": "patch",
-            "x-kubernetes-group-version-kind": {"group": group, "version": version, "kind": resource.kind},
-        });
-        paths.insert(
-            format!("/{path}/{within}{}/{{name}}", resource.plural),
-            json!({"patch": patch}),
-        );
-    }
-    Some(json!({
-        "openapi": "3.0.0",
-        "info": {"title": "Kubernetes", "version": ferrule_component_base::GIT_VERSION},
-        "paths": paths,
-    }))
 }

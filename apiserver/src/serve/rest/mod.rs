@@ -3,6 +3,7 @@
 mod accept;
 mod answer;
 mod discovery;
+mod documents;
 mod gzip;
 mod list;
 mod path;
@@ -20,7 +21,6 @@ use axum::extract::Request;
 use axum::response::Response;
 use ferrule_apimachinery::status::Status;
 use ferrule_component_base::identity::Identity;
-use http::Method;
 use serde_json::{Value, json};
 
 use super::Front;
@@ -68,55 +68,12 @@ async fn handle(front: Arc<Front>, request: Request) -> Response {
         return answer::status(&Status::unauthorized(), Wire::JSON);
     };
     let path = decoded(request.uri().path());
-    let scheme = front.api.scheme();
-    let accept = request
-        .headers()
-        .get(http::header::ACCEPT)
-        .and_then(|value| value.to_str().ok());
-    let aggregated = || accept::aggregated_discovery(accept.unwrap_or_default());
-    let found = match path::route(scheme, &path) {
-        Route::NotFound => return answer::not_found(),
-        Route::NoResource => return answer::status(&Status::no_such_resource(), Wire::JSON),
-        Route::Resource(place) => return request::serve(front, identity, place, request).await,
-        // Upstream answers discovery to every method.
-        Route::CoreVersions | Route::Groups if aggregated() => {
-            let list = discovery::aggregated(
-                scheme,
-                path.starts_with("/api") && !path.starts_with("/apis"),
-            );
-            return answer::with_type(
-                200,
-                "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
-                list.to_string().into(),
-            );
+    match path::route(front.api.scheme(), &path) {
+        Route::Resource(place) => request::serve(front, identity, place, request).await,
+        other => {
+            let (head, _) = request.into_parts();
+            documents::serve(&front, other, &head).await
         }
-        Route::CoreVersions => {
-            let host = request
-                .headers()
-                .get(http::header::HOST)
-                .and_then(|value| value.to_str().ok());
-            Some(discovery::core_versions(host.unwrap_or_default()))
-        }
-        Route::Groups => Some(discovery::groups(scheme)),
-        Route::Group(group) => match discovery::one_group(scheme, &group) {
-            Some(group) => Some(group),
-            None => return answer::not_found(),
-        },
-        Route::GroupVersion(group, version) => discovery::resources(scheme, &group, &version),
-        Route::Version => Some(version()),
-        Route::OpenApi(path) => match discovery::openapi(scheme, &path) {
-            Some(document) => Some(document),
-            None => return answer::not_found(),
-        },
-    };
-    match found {
-        Some(value) if request.method() == Method::HEAD => {
-            let mut response = answer::value(200, &value);
-            *response.body_mut() = axum::body::Body::empty();
-            response
-        }
-        Some(value) => answer::value(200, &value),
-        None => answer::status(&Status::no_such_resource(), Wire::JSON),
     }
 }
 

@@ -16,8 +16,12 @@ pub(super) enum Route {
     GroupVersion(String, String),
     /// `/version`.
     Version,
+    /// `/`.
+    Root,
+    /// `/openapi/v2`.
+    OpenApiV2,
     /// `/openapi/v3` and below.
-    OpenApi(String),
+    OpenApiV3(String),
     /// A resource, an object or a part of it.
     Resource(Place),
     /// A path of the API at which there is nothing: a Status says so.
@@ -45,7 +49,9 @@ pub(super) fn route(scheme: &Scheme, path: &str) -> Route {
         ["api"] => return Route::CoreVersions,
         ["apis"] => return Route::Groups,
         ["version"] => return Route::Version,
-        ["openapi", "v3", rest @ ..] => return Route::OpenApi(rest.join("/")),
+        [""] => return Route::Root,
+        ["openapi", "v2"] => return Route::OpenApiV2,
+        ["openapi", "v3", rest @ ..] => return Route::OpenApiV3(rest.join("/")),
         ["apis", group] => return Route::Group((*group).to_owned()),
         ["api", rest @ ..] => ("", rest),
         ["apis", group, rest @ ..] => (*group, rest),
