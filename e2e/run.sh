@@ -22,7 +22,8 @@ format() { cargo fmt --all --check; }
 # `--workspace` keeps the features of dependencies, and so what is built of them, the same.
 lint() {
   cargo clippy --locked --workspace --all-targets -- -D warnings &&
-    cargo clippy --locked --workspace --test cluster --test high-availability -- -D warnings
+    cargo clippy --locked --workspace --test cluster --test high-availability -- -D warnings &&
+    python3 apiserver/data/descriptions.py --check
 }
 docs() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet; }
 test() { cargo test --locked --workspace --no-fail-fast; }

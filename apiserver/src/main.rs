@@ -11,7 +11,7 @@ use clap::Parser;
 use ferrule_apimachinery::scheme::Scheme;
 use ferrule_apiserver::admission::TolerationSeconds;
 use ferrule_apiserver::serve::{self, ServeOptions};
-use ferrule_apiserver::store::{EtcdTls, Store, StoreOptions};
+use ferrule_apiserver::store::{EtcdMetrics, EtcdTls, Store, StoreOptions};
 use ferrule_apiserver::verbs::allocation::{Network, Ranges};
 use ferrule_apiserver::verbs::bootstrap::Advertised;
 use ferrule_apiserver::verbs::connect::{KubeletTls, Kubelets};
@@ -112,7 +112,7 @@ async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     let _stopping = stopped.clone().drop_guard();
     let store = tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
-        store = Store::open(store_options(&args)?, scheme.clone(), stopped.clone()) => store?,
+        store = Store::open(store_options(&args, &metrics)?, scheme.clone(), stopped.clone()) => store?,
     };
     let api = Api::new(store, scheme.clone(), api_options(&args, &scheme)?);
     let options = ServeOptions {
@@ -140,7 +140,7 @@ async fn run(args: Args, shutdown: CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn store_options(args: &Args) -> anyhow::Result<StoreOptions> {
+fn store_options(args: &Args, metrics: &Metrics) -> anyhow::Result<StoreOptions> {
     let read = |path: &Option<PathBuf>| {
         let path = path
             .as_ref()
@@ -155,6 +155,7 @@ fn store_options(args: &Args) -> anyhow::Result<StoreOptions> {
             key: read(&args.etcd_keyfile)?,
         });
     }
+    options.metrics = EtcdMetrics::register(metrics);
     let seconds = |number: u64| (number > 0).then(|| Duration::from_secs(number));
     options.compaction_interval = seconds(args.etcd_compaction_interval);
     options.event_ttl = seconds(args.event_ttl);

@@ -191,3 +191,72 @@ async fn a_watch_over_rest_is_a_stream_of_lines_that_ends_by_its_timeout() {
         "{body}"
     );
 }
+
+/// The value of a header of an answer; `""` when absent.
+fn header<'a>(head: &'a str, name: &str) -> &'a str {
+    let lines = head.lines().filter_map(|line| line.split_once(':'));
+    let mut found = lines.filter(|(own, _)| own.eq_ignore_ascii_case(name));
+    found.next().map_or("", |(_, value)| value.trim())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_are_kept_by_whoever_has_them() {
+    let cluster = cluster(ServeOptions::default()).await;
+    let ask = async |path: &str, extra: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{extra}\r\n");
+        cluster.http(ADMIN, request.as_bytes()).await
+    };
+    let (code, _, index) = ask("/openapi/v3", "").await;
+    assert_eq!(code, 200, "{index}");
+    let index: Value = serde_json::from_str(&index).unwrap();
+    let place = index["paths"]["apis/apps/v1"]["serverRelativeURL"].as_str();
+    let place = place.unwrap();
+    let (code, head, document) = ask(place, "").await;
+    assert_eq!(
+        (code, header(&head, "content-type")),
+        (200, "application/json")
+    );
+    assert_eq!(header(&head, "cache-control"), "public, immutable");
+    let document: Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(document["openapi"], "3.0.0");
+    let etag = header(&head, "etag");
+    assert!(place.ends_with(etag.trim_matches('"')), "{place} {etag}");
+    let (code, _, body) = ask(place, &format!("If-None-Match: {etag}\r\n")).await;
+    assert_eq!((code, body.as_str()), (304, ""));
+    let (code, head, _) = ask("/openapi/v3/apis/apps/v1?hash=OLD", "").await;
+    assert_eq!((code, header(&head, "location")), (301, place));
+    assert_eq!(ask("/openapi/v3/apis/nothing/v1", "").await.0, 404);
+    let refused = "Accept: text/html\r\n";
+    for path in [place, "/openapi/v2"] {
+        assert_eq!(ask(path, refused).await.0, 406, "{path}");
+    }
+    let aggregated =
+        "Accept: application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList\r\n";
+    let (code, head, _) = ask("/apis", aggregated).await;
+    assert_eq!(code, 200);
+    let etag = header(&head, "etag");
+    let (code, _, _) = ask("/apis", &format!("{aggregated}If-None-Match: {etag}\r\n")).await;
+    assert_eq!(code, 304);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_and_the_store_are_measured_under_upstreams_names() {
+    let cluster = cluster(ServeOptions::default()).await;
+    assert_eq!(
+        cluster.get(ADMIN, "/api/v1/namespaces/default").await.0,
+        200
+    );
+    let (code, _, text) = cluster.get(ADMIN, "/metrics").await;
+    assert_eq!(code, 200);
+    for expected in [
+        "apiserver_request_total{verb=\"GET\",group=\"\",version=\"v1\",resource=\"namespaces\",\
+         subresource=\"\",scope=\"resource\",component=\"apiserver\",dry_run=\"\",code=\"200\"} 1",
+        "apiserver_request_duration_seconds_bucket{le=\"0.005\",verb=\"GET\",",
+        "apiserver_current_inflight_requests{request_kind=\"readOnly\"} 0",
+        "apiserver_resource_objects{group=\"\",resource=\"namespaces\"} 4",
+        "apiserver_terminated_watchers_total 0",
+    ] {
+        let found = text.lines().any(|line| line.starts_with(expected));
+        assert!(found, "{expected} in\n{text}");
+    }
+}

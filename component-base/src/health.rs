@@ -85,7 +85,10 @@ impl Health {
 
     /// What is answered at `/<endpoint>/<check>`; nothing where there is no such check.
     pub fn answer_one(&self, endpoint: &str, check: &str) -> Option<Answer> {
-        let found = self.of(endpoint).into_iter().find(|(own, _)| *own == check)?;
+        let found = self
+            .of(endpoint)
+            .into_iter()
+            .find(|(own, _)| *own == check)?;
         Some(match found.1 {
             Ok(()) => Answer {
                 good: true,

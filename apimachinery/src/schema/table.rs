@@ -237,7 +237,9 @@ fn field(row: &Row, names: &Names) -> Field {
         omit_zero: row.flag("omitzero"),
         pointer: row.flag("pointer"),
         required: row.flag("required")
-            || !["optional", "omitempty", "omitzero"].iter().any(|flag| row.flag(flag)),
+            || !["optional", "omitempty", "omitzero"]
+                .iter()
+                .any(|flag| row.flag(flag)),
         proto_tag: tag.parse().unwrap_or(0),
         proto_bytes: wire == "bytes",
         list_type: match list_type {

@@ -1,6 +1,6 @@
 //! What the fields of the built-in types are for, in words.
 //!
-//! The texts are those of the schemas of the crate `k8s-openapi` (a test compares them). They are
+//! The texts are those of the schemas of the crate `k8s-openapi` (`data/descriptions.py --check` compares them). They are
 //! compressed in the program, and unpacked only while a document is made.
 
 use std::collections::HashMap;

@@ -4,7 +4,7 @@
 //! Embedded messages that come more than once are merged by whoever reads them, so that every path
 //! and definition can be written on its own.
 
-use prost::encoding::{encode_key, encode_varint, WireType};
+use prost::encoding::{WireType, encode_key, encode_varint};
 use serde_json::Value;
 
 /// What a field of the JSON becomes.
@@ -39,7 +39,11 @@ static SCHEMA: Message = Message {
         ("default", 5, Shape::Any),
         ("required", 19, Shape::Texts),
         ("enum", 20, Shape::Anys),
-        ("additionalProperties", 21, Shape::Inside(1, &Shape::Message(&SCHEMA))),
+        (
+            "additionalProperties",
+            21,
+            Shape::Inside(1, &Shape::Message(&SCHEMA)),
+        ),
         ("type", 22, Shape::Inside(1, &Shape::Text)),
         ("items", 23, Shape::Inside(1, &Shape::Message(&SCHEMA))),
         ("allOf", 24, Shape::Messages(&SCHEMA)),

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use ferrule_apimachinery::scheme::{Resource, Scheme, Subresource, api_version};
 use ferrule_apimachinery::schema::{Schema, TypeId};
+use ferrule_apimachinery::scheme::{Resource, Scheme, Subresource, api_version};
 use serde_json::{Value, json};
 
 /// The kinds of the types that have any.
@@ -16,10 +16,20 @@ impl Kinds {
         for resource in scheme.iter() {
             let (group, version) = (&*resource.group, &*resource.version);
             kinds.add(object(schema, resource), group, version, &resource.kind);
-            kinds.add(list(schema, resource), group, version, &resource.list_kind());
+            kinds.add(
+                list(schema, resource),
+                group,
+                version,
+                &resource.list_kind(),
+            );
             for part in &resource.subresources {
                 let (group, version) = group_version(resource, part);
-                kinds.add(part_object(schema, resource, part), group, version, &part.kind);
+                kinds.add(
+                    part_object(schema, resource, part),
+                    group,
+                    version,
+                    &part.kind,
+                );
             }
         }
         for (group, versions) in scheme.groups() {
@@ -29,7 +39,13 @@ impl Kinds {
                 }
             }
         }
-        for kind in ["APIGroup", "APIGroupList", "APIResourceList", "APIVersions", "Status"] {
+        for kind in [
+            "APIGroup",
+            "APIGroupList",
+            "APIResourceList",
+            "APIVersions",
+            "Status",
+        ] {
             kinds.add(meta(schema, kind), "", "v1", kind);
         }
         kinds
@@ -71,7 +87,10 @@ pub(super) fn list(schema: &Schema, resource: &Resource) -> Option<TypeId> {
 }
 
 /// Group and version of a part's kind.
-pub(super) fn group_version<'a>(resource: &'a Resource, part: &'a Subresource) -> (&'a str, &'a str) {
+pub(super) fn group_version<'a>(
+    resource: &'a Resource,
+    part: &'a Subresource,
+) -> (&'a str, &'a str) {
     match &part.kind_group_version {
         Some((group, version)) => (group, version),
         None => (&resource.group, &resource.version),

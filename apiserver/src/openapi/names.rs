@@ -98,7 +98,10 @@ pub(super) fn name(schema: &Schema, definition: Definition) -> String {
 }
 
 fn type_name(ty: &Type) -> String {
-    let (group, version) = ty.api_version.split_once('/').unwrap_or((ty.api_version, "v1"));
+    let (group, version) = ty
+        .api_version
+        .split_once('/')
+        .unwrap_or((ty.api_version, "v1"));
     match group {
         "meta" => format!("{META}.{}", ty.name),
         "apiextensions.k8s.io" => format!(
@@ -126,8 +129,14 @@ mod tests {
         let schema = Schema::builtin();
         for (ty, expected) in [
             ("core/v1.Pod", "io.k8s.api.core.v1.Pod"),
-            ("rbac.authorization.k8s.io/v1.Role", "io.k8s.api.rbac.v1.Role"),
-            ("meta/v1.ObjectMeta", "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"),
+            (
+                "rbac.authorization.k8s.io/v1.Role",
+                "io.k8s.api.rbac.v1.Role",
+            ),
+            (
+                "meta/v1.ObjectMeta",
+                "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta",
+            ),
             (
                 "apiregistration.k8s.io/v1.APIService",
                 "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService",
@@ -141,7 +150,9 @@ mod tests {
     #[test]
     fn fields_refer_to_types_behind_lists_and_maps() {
         let schema = Schema::builtin();
-        let props = schema.type_id("apiextensions.k8s.io/v1.JSONSchemaProps").unwrap();
+        let props = schema
+            .type_id("apiextensions.k8s.io/v1.JSONSchemaProps")
+            .unwrap();
         for (field, expected) in [
             ("default", Some("JSON")),
             ("enum", Some("JSON")),

@@ -3,8 +3,8 @@
 //! The parameters of an operation are the fields of its options in the table, so that a client
 //! learns here whether a server knows `dryRun` or `fieldValidation`.
 
-use ferrule_apimachinery::scheme::{Resource, Subresource};
 use ferrule_apimachinery::schema::{Kind, TypeId};
+use ferrule_apimachinery::scheme::{Resource, Subresource};
 use serde_json::{Map, Value, json};
 
 use super::Dialect;
@@ -226,7 +226,10 @@ pub(super) fn paths(made: &Definitions<'_>, resource: &Resource) -> Vec<(String,
         kind: own,
         object: id,
     };
-    paths.push((collection.clone(), subject.item(COLLECTION, &resource.verbs, &parameters)));
+    paths.push((
+        collection.clone(),
+        subject.item(COLLECTION, &resource.verbs, &parameters),
+    ));
     if resource.namespaced && resource.has_verb("list") {
         let everywhere = Subject {
             scope: "",
@@ -237,7 +240,10 @@ pub(super) fn paths(made: &Definitions<'_>, resource: &Resource) -> Vec<(String,
         paths.push((format!("{root}/{}", resource.plural), list));
     }
     parameters.push(NAME);
-    paths.push((format!("{collection}/{{name}}"), subject.item(ITEM, &resource.verbs, &parameters)));
+    paths.push((
+        format!("{collection}/{{name}}"),
+        subject.item(ITEM, &resource.verbs, &parameters),
+    ));
     for part in &resource.subresources {
         let (group, version) = kinds::group_version(resource, part);
         let suffix = capital(&part.name);
@@ -328,7 +334,10 @@ impl Subject<'_> {
         let id = match action.verb {
             "deletecollection" => {
                 let title = title(&self.resource.group, &self.resource.version);
-                format!("delete{title}Collection{}{}", self.scope, self.resource.kind)
+                format!(
+                    "delete{title}Collection{}{}",
+                    self.scope, self.resource.kind
+                )
             }
             _ => self.id(action.id),
         };
@@ -368,10 +377,16 @@ impl Subject<'_> {
             Body::Nothing => None,
             Body::Object => Some(Definition::Type(self.object)),
             Body::Patch => names::opaque("Patch"),
-            Body::DeleteOptions => kinds::meta(self.made.schema, "DeleteOptions").map(Definition::Type),
+            Body::DeleteOptions => {
+                kinds::meta(self.made.schema, "DeleteOptions").map(Definition::Type)
+            }
         };
         let required = body != Body::DeleteOptions;
-        let types: &[&str] = if body == Body::Patch { PATCH_TYPES } else { &["*/*"] };
+        let types: &[&str] = if body == Body::Patch {
+            PATCH_TYPES
+        } else {
+            &["*/*"]
+        };
         match (sent, self.made.dialect) {
             (None, _) => {}
             (Some(sent), Dialect::V2) => {
@@ -434,14 +449,22 @@ impl Subject<'_> {
             let words = if log {
                 format!("read log of the specified {}", self.resource.kind)
             } else {
-                format!("{verb} {} requests to {} of {}", method.to_uppercase(), part.name, self.resource.kind)
+                format!(
+                    "{verb} {} requests to {} of {}",
+                    method.to_uppercase(),
+                    part.name,
+                    self.resource.kind
+                )
             };
             let mut operation = json!({
                 "operationId": id,
                 "description": words,
                 "x-kubernetes-action": action,
             });
-            let own = self.options(options).map(|own| self.parameter(&own)).collect();
+            let own = self
+                .options(options)
+                .map(|own| self.parameter(&own))
+                .collect();
             self.finish(&mut operation, own, Body::Nothing);
             let text = json!({"type": "string"});
             operation["responses"] = responses(self.made.dialect, &["200"], Some(&text));

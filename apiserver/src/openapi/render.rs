@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use ferrule_apimachinery::scheme::{Resource, Scheme};
 use ferrule_apimachinery::schema::Schema;
+use ferrule_apimachinery::scheme::{Resource, Scheme};
 use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
@@ -85,15 +85,39 @@ fn parts<'a>(scheme: &'a Scheme, schema: &Schema) -> BTreeMap<String, Part<'a>> 
     };
     let none = Vec::new;
     let words = "get available API versions";
-    add("api", "getCoreAPIVersions".into(), words, meta("APIVersions"), none());
-    add("apis", "getAPIVersions".into(), words, meta("APIGroupList"), none());
+    add(
+        "api",
+        "getCoreAPIVersions".into(),
+        words,
+        meta("APIVersions"),
+        none(),
+    );
+    add(
+        "apis",
+        "getAPIVersions".into(),
+        words,
+        meta("APIGroupList"),
+        none(),
+    );
     let words = "get the version of the server";
-    add("version", "getCodeVersion".into(), words, names::opaque("Info"), none());
+    add(
+        "version",
+        "getCodeVersion".into(),
+        words,
+        names::opaque("Info"),
+        none(),
+    );
     for (group, versions) in scheme.groups() {
         if !group.is_empty() {
             let id = format!("get{}APIGroup", operations::title(group, ""));
             let words = "get information of a group";
-            add(&format!("apis/{group}"), id, words, meta("APIGroup"), none());
+            add(
+                &format!("apis/{group}"),
+                id,
+                words,
+                meta("APIGroup"),
+                none(),
+            );
         }
         for version in versions {
             let rows = scheme.iter().map(|row| &**row);
@@ -101,7 +125,13 @@ fn parts<'a>(scheme: &'a Scheme, schema: &Schema) -> BTreeMap<String, Part<'a>> 
             let place = operations::root(group, version);
             let id = format!("get{}APIResources", operations::title(group, version));
             let (words, answer) = ("get available resources", meta("APIResourceList"));
-            add(place.trim_start_matches('/'), id, words, answer, resources.collect());
+            add(
+                place.trim_start_matches('/'),
+                id,
+                words,
+                answer,
+                resources.collect(),
+            );
         }
     }
     all
@@ -172,7 +202,11 @@ pub(super) fn v3(scheme: &Scheme) -> io::Result<BTreeMap<String, Document>> {
         let mut sink = Sink::new();
         sink.write_all(b"{\"components\":{\"schemas\":")?;
         entries(&mut sink, definitions(&made, [part]))?;
-        write!(sink, "}},\"info\":{},\"openapi\":\"3.0.0\",\"paths\":", info())?;
+        write!(
+            sink,
+            "}},\"info\":{},\"openapi\":\"3.0.0\",\"paths\":",
+            info()
+        )?;
         entries(&mut sink, part.paths(&made))?;
         sink.write_all(b"}")?;
         Ok((place.clone(), sink.finish()?))

@@ -1,8 +1,9 @@
 //! The documents hold together: they parse, every reference leads somewhere, and they say what
 //! clients look for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::sync::LazyLock;
 
 use ferrule_apimachinery::scheme::Scheme;
 use flate2::read::GzDecoder;
@@ -10,9 +11,16 @@ use serde_json::{Value, json};
 
 use super::{Document, render};
 
+static V3: LazyLock<BTreeMap<String, Document>> =
+    LazyLock::new(|| render::v3(&Scheme::builtin()).unwrap());
+
+static V2: LazyLock<Value> = LazyLock::new(|| parse(&render::v2(&Scheme::builtin()).unwrap()));
+
 fn read(document: &Document) -> Vec<u8> {
     let mut bytes = Vec::new();
-    GzDecoder::new(&*document.gzip).read_to_end(&mut bytes).unwrap();
+    GzDecoder::new(&*document.gzip)
+        .read_to_end(&mut bytes)
+        .unwrap();
     bytes
 }
 
@@ -50,27 +58,26 @@ fn assert_references_resolve(place: &str, document: &Value) {
 #[test]
 fn every_reference_of_every_document_leads_somewhere() {
     let scheme = Scheme::builtin();
-    let documents = render::v3(&scheme).unwrap();
-    for (place, document) in &documents {
+    for (place, document) in &*V3 {
         assert_references_resolve(place, &parse(document));
         assert_eq!(document.etag.len(), 128);
     }
     for (group, versions) in scheme.groups() {
         for version in versions {
             let place = super::operations::root(group, version);
-            assert!(documents.contains_key(&place[1..]), "{place}");
+            assert!(V3.contains_key(&place[1..]), "{place}");
         }
     }
-    assert_references_resolve("v2", &parse(&render::v2(&scheme).unwrap()));
+    assert_references_resolve("v2", &V2);
 }
 
 #[test]
 fn every_kind_has_a_definition_with_a_description() {
     let scheme = Scheme::builtin();
-    let document = parse(&render::v2(&scheme).unwrap());
-    let definitions = document["definitions"].as_object().unwrap();
+    let definitions = V2["definitions"].as_object().unwrap();
     for resource in scheme.iter() {
-        let kind = json!({"group": resource.group, "version": resource.version, "kind": resource.kind});
+        let kind =
+            json!({"group": resource.group, "version": resource.version, "kind": resource.kind});
         let found: Vec<_> = definitions
             .values()
             .filter(|own| {
@@ -85,8 +92,7 @@ fn every_kind_has_a_definition_with_a_description() {
 
 #[test]
 fn fields_are_described_as_upstream_describes_them() {
-    let documents = render::v3(&Scheme::builtin()).unwrap();
-    let apps = parse(&documents["apis/apps/v1"]);
+    let apps = parse(&V3["apis/apps/v1"]);
     let schemas = &apps["components"]["schemas"];
     let field = |ty: &str, name: &str| {
         let mut field = schemas[ty]["properties"][name].clone();
@@ -98,7 +104,10 @@ fn fields_are_described_as_upstream_describes_them() {
     let spec = "io.k8s.api.apps.v1.DeploymentSpec";
     let meta = "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1";
     assert_eq!(schemas[spec]["required"], json!(["selector", "template"]));
-    assert_eq!(field(spec, "replicas"), json!({"type": "integer", "format": "int32"}));
+    assert_eq!(
+        field(spec, "replicas"),
+        json!({"type": "integer", "format": "int32"})
+    );
     assert_eq!(
         field(spec, "selector"),
         json!({"allOf": [{"$ref": format!("{meta}.LabelSelector")}]})
@@ -118,7 +127,10 @@ fn fields_are_described_as_upstream_describes_them() {
         field(container, "imagePullPolicy"),
         json!({"type": "string", "enum": ["Always", "IfNotPresent", "Never"]})
     );
-    assert_eq!(field(container, "name"), json!({"type": "string", "default": ""}));
+    assert_eq!(
+        field(container, "name"),
+        json!({"type": "string", "default": ""})
+    );
     assert_eq!(
         schemas["io.k8s.apimachinery.pkg.util.intstr.IntOrString"]["oneOf"],
         json!([{"type": "integer"}, {"type": "string"}])
@@ -131,8 +143,7 @@ fn fields_are_described_as_upstream_describes_them() {
 
 #[test]
 fn operations_name_the_options_that_the_server_knows() {
-    let documents = render::v3(&Scheme::builtin()).unwrap();
-    let apps = parse(&documents["apis/apps/v1"]);
+    let apps = parse(&V3["apis/apps/v1"]);
     let one = "/apis/apps/v1/namespaces/{namespace}/deployments/{name}";
     let patch = &apps["paths"][one]["patch"];
     assert_eq!(patch["operationId"], "patchAppsV1NamespacedDeployment");
@@ -146,10 +157,16 @@ fn operations_name_the_options_that_the_server_knows() {
         .iter()
         .filter_map(|own| own["name"].as_str())
         .collect();
-    assert_eq!(names, ["dryRun", "force", "fieldManager", "fieldValidation"]);
+    assert_eq!(
+        names,
+        ["dryRun", "force", "fieldManager", "fieldValidation"]
+    );
     let scale = &apps["paths"][format!("{one}/scale")]["get"];
-    assert_eq!(scale["x-kubernetes-group-version-kind"]["group"], "autoscaling");
-    let core = parse(&documents["api/v1"]);
+    assert_eq!(
+        scale["x-kubernetes-group-version-kind"]["group"],
+        "autoscaling"
+    );
+    let core = parse(&V3["api/v1"]);
     let pods = &core["paths"]["/api/v1/namespaces/{namespace}/pods"];
     assert_eq!(pods["get"]["x-kubernetes-action"], "list");
     assert_eq!(pods["post"]["operationId"], "createCoreV1NamespacedPod");
@@ -190,7 +207,7 @@ fn child(message: &[u8], tag: u32) -> Vec<u8> {
 #[test]
 fn the_protobuf_form_has_the_same_paths_and_definitions() {
     let scheme = Scheme::builtin();
-    let json = parse(&render::v2(&scheme).unwrap());
+    let json = &*V2;
     let bytes = read(&render::v2_protobuf(&scheme).unwrap());
     let all = fields(&bytes);
     assert_eq!(all[0], (1, b"2.0".to_vec()));
@@ -199,9 +216,8 @@ fn the_protobuf_form_has_the_same_paths_and_definitions() {
         own.map(|(_, value)| String::from_utf8(child(&child(value, inner), 1)).unwrap())
             .collect()
     };
-    let keys = |map: &Value| -> BTreeSet<String> {
-        map.as_object().unwrap().keys().cloned().collect()
-    };
+    let keys =
+        |map: &Value| -> BTreeSet<String> { map.as_object().unwrap().keys().cloned().collect() };
     assert_eq!(names(8, 2), keys(&json["paths"]));
     assert_eq!(names(9, 1), keys(&json["definitions"]));
     let deployment = all

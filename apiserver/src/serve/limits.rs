@@ -1,20 +1,15 @@
-//! Limits on requests in flight, and their counts and durations.
+//! Limits on requests in flight.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use ferrule_apimachinery::status::Status;
-use ferrule_component_base::metrics::Metrics;
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Places for requests; watches, logs and exec need none.
 pub struct InFlight {
     reading: Arc<Semaphore>,
     mutating: Arc<Semaphore>,
+    places: (usize, usize),
 }
 
 impl InFlight {
@@ -23,7 +18,19 @@ impl InFlight {
         InFlight {
             reading: Arc::new(Semaphore::new(reading)),
             mutating: Arc::new(Semaphore::new(mutating)),
+            places: (reading, mutating),
         }
+    }
+
+    /// How many requests are reading and how many are writing.
+    pub fn busy(&self) -> (usize, usize) {
+        let taken =
+            |places: usize, free: &Semaphore| places.saturating_sub(free.available_permits());
+        let (reading, mutating) = self.places;
+        (
+            taken(reading, &self.reading),
+            taken(mutating, &self.mutating),
+        )
     }
 
     /// A place for a request, given back when dropped; 429 when there is none.
@@ -36,81 +43,5 @@ impl InFlight {
             .clone()
             .try_acquire_owned()
             .map_err(|_| Status::too_many_requests("Too many requests, please try again later.", 1))
-    }
-}
-
-/// What a request was.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Labels {
-    verb: String,
-    group: String,
-    resource: String,
-    subresource: String,
-    code: u32,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct VerbLabels {
-    verb: String,
-    resource: String,
-}
-
-/// Counts and durations of requests.
-pub struct RequestMetrics {
-    requests: Family<Labels, Counter>,
-    durations: Family<VerbLabels, Histogram>,
-}
-
-impl RequestMetrics {
-    /// The metrics, registered under upstream's names.
-    pub fn register(metrics: &Metrics) -> RequestMetrics {
-        let requests = Family::<Labels, Counter>::default();
-        let durations = Family::<VerbLabels, Histogram>::new_with_constructor(|| {
-            Histogram::new(exponential_buckets(0.001, 2.0, 16))
-        });
-        metrics.register(|registry| {
-            registry.register(
-                "apiserver_request",
-                "Requests by verb, resource and code",
-                requests.clone(),
-            );
-            registry.register(
-                "apiserver_request_duration_seconds",
-                "How long requests took, watches aside",
-                durations.clone(),
-            );
-        });
-        RequestMetrics {
-            requests,
-            durations,
-        }
-    }
-
-    /// Counts a request that has been answered.
-    pub fn answered(
-        &self,
-        verb: &'static str,
-        resource: &ferrule_apimachinery::scheme::Resource,
-        subresource: &str,
-        code: u16,
-        began: Instant,
-    ) {
-        let labels = Labels {
-            verb: verb.to_owned(),
-            group: resource.group.to_string(),
-            resource: resource.plural.to_string(),
-            subresource: subresource.to_owned(),
-            code: code.into(),
-        };
-        self.requests.get_or_create(&labels).inc();
-        if verb != "watch" {
-            let labels = VerbLabels {
-                verb: verb.to_owned(),
-                resource: resource.plural.to_string(),
-            };
-            self.durations
-                .get_or_create(&labels)
-                .observe(began.elapsed().as_secs_f64());
-        }
     }
 }

@@ -3,6 +3,7 @@
 mod bodies;
 pub mod grpc;
 mod limits;
+mod metrics;
 pub mod rest;
 
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use crate::openapi::Documents;
 use crate::verbs::Api;
 use bodies::{Bodies, BoundedService};
 
-pub use limits::{InFlight, RequestMetrics};
+pub use limits::InFlight;
+pub use metrics::RequestMetrics;
 
 /// The largest body of a request.
 pub const BODY_LIMIT: usize = 3 << 20;
@@ -51,7 +53,7 @@ impl Default for ServeOptions {
 /// What both fronts share.
 pub(crate) struct Front {
     pub api: Api,
-    pub in_flight: InFlight,
+    pub in_flight: Arc<InFlight>,
     pub bodies: Bodies,
     pub metrics: RequestMetrics,
     pub documents: Documents,
@@ -60,11 +62,17 @@ pub(crate) struct Front {
 /// A server of the verbs, ready to listen.
 pub fn server(api: Api, options: ServeOptions, health: Health, metrics: Metrics) -> Server {
     let bodies = Bodies::new();
+    let in_flight = Arc::new(InFlight::new(options.max_reading, options.max_mutating));
+    let state = metrics::State {
+        api: api.clone(),
+        in_flight: in_flight.clone(),
+    };
+    state.register(&metrics);
     let front = Arc::new(Front {
         documents: Documents::new(api.scheme().clone()),
         api,
         bodies: bodies.clone(),
-        in_flight: InFlight::new(options.max_reading, options.max_mutating),
+        in_flight,
         metrics: RequestMetrics::register(&metrics),
     });
     let resources = ResourcesServer::new(grpc::ResourcesService::new(front.clone()))

@@ -103,6 +103,15 @@ impl Cache {
         }
     }
 
+    /// How many objects there are of each resource.
+    pub(super) fn counts(&self) -> Vec<(Arc<Resource>, usize)> {
+        let state = self.read();
+        let counts = state.objects.iter().enumerate();
+        counts
+            .map(|(index, objects)| (self.table.resource(index).clone(), objects.len()))
+            .collect()
+    }
+
     /// The current state of a resource.
     pub(super) fn snapshot(&self, index: Index) -> Snapshot {
         let state = self.read();

@@ -33,6 +33,7 @@ mod expiry;
 mod feed;
 mod history;
 mod members;
+mod metered;
 mod options;
 mod revision;
 mod snapshot;
@@ -46,6 +47,7 @@ mod watch;
 pub use dispatch::{Event, EventKind, WatchFilter};
 pub use error::{CommitError, StoreError, WatchEnd};
 pub use etcd::Etcd;
+pub use metered::EtcdMetrics;
 pub use options::{EtcdTls, StoreOptions};
 pub use snapshot::Snapshot;
 pub use stats::StoreStats;
@@ -54,6 +56,7 @@ pub use watch::{WatchBatch, WatchFrom, Watcher};
 
 use backend::Backend;
 use cache::Cache;
+use metered::Metered;
 use revision::CurrentRevision;
 use stats::Counters;
 use table::Table;
@@ -92,8 +95,8 @@ impl Store {
         scheme: Arc<Scheme>,
         shutdown: CancellationToken,
     ) -> Result<Store, StoreError> {
-        let backend = Arc::new(Etcd::new(&options)?);
-        Self::open_on(backend, options, scheme, shutdown).await
+        let metered = Metered::new(Etcd::new(&options)?, options.metrics.clone(), &scheme);
+        Self::open_on(Arc::new(metered), options, scheme, shutdown).await
     }
 
     /// As [`Store::open`], on any backend.
@@ -254,6 +257,11 @@ impl Store {
             filter,
             from,
         )
+    }
+
+    /// How many objects there are of each resource, as far as is visible.
+    pub fn objects(&self) -> Vec<(Arc<Resource>, usize)> {
+        self.inner.cache.counts()
     }
 
     /// Counters for metrics.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::metered::EtcdMetrics;
+
 /// Certificates for etcd, as PEM.
 #[derive(Debug, Clone)]
 pub struct EtcdTls {
@@ -40,6 +42,8 @@ pub struct StoreOptions {
     pub progress_interval: Duration,
     /// How long the stream from etcd may be silent before it is checked.
     pub idle_check: Duration,
+    /// Where requests to etcd are counted.
+    pub metrics: EtcdMetrics,
 }
 
 impl StoreOptions {
@@ -58,6 +62,7 @@ impl StoreOptions {
             watch_batch: 500,
             progress_interval: Duration::from_secs(1),
             idle_check: Duration::from_secs(5),
+            metrics: EtcdMetrics::default(),
         }
     }
 }

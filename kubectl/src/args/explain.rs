@@ -8,7 +8,12 @@ pub struct ExplainArgs {
     /// TYPE or TYPE.field.field.
     pub words: Vec<String>,
     /// Use given api-version (group/version) of the resource.
-    #[arg(long, value_name = "VERSION", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "VERSION",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub api_version: String,
     /// When true, print the name of all the fields recursively. Otherwise, print the available
     /// fields with their description.

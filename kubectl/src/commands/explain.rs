@@ -21,14 +21,24 @@ pub async fn run(session: &Session, args: &ExplainArgs) -> Result<()> {
             ));
         }
         [word] => word,
-        _ => return Err(Error::local("We accept only this format: explain RESOURCE\n")),
+        _ => {
+            return Err(Error::local(
+                "We accept only this format: explain RESOURCE\n",
+            ));
+        }
     };
-    let (mut gvr, path) = named(session.resources().await?.all(), word, args.api_version.is_empty())?;
+    let (mut gvr, path) = named(
+        session.resources().await?.all(),
+        word,
+        args.api_version.is_empty(),
+    )?;
     if !args.api_version.is_empty() {
         let (group, version) = match args.api_version.split_once('/') {
             Some((_, rest)) if rest.contains('/') => {
                 let text = &args.api_version;
-                return Err(Error::local(format!("unexpected GroupVersion string: {text}")));
+                return Err(Error::local(format!(
+                    "unexpected GroupVersion string: {text}"
+                )));
             }
             Some(parts) => parts,
             None => ("", args.api_version.as_str()),
@@ -43,7 +53,9 @@ pub async fn run(session: &Session, args: &ExplainArgs) -> Result<()> {
     let document = match session.client.open_api(&gvr.place()).await {
         Ok(packed) => read(&packed)?,
         Err(status) if status.is_not_found() => {
-            return Err(Error::local(format!("couldn't find resource for \"{gvr}\"")));
+            return Err(Error::local(format!(
+                "couldn't find resource for \"{gvr}\""
+            )));
         }
         Err(status) => return Err(status.into()),
     };
@@ -51,7 +63,8 @@ pub async fn run(session: &Session, args: &ExplainArgs) -> Result<()> {
 }
 
 fn read(packed: &[u8]) -> Result<Document> {
-    let wrong = |error: &dyn std::fmt::Display| Error::local(format!("cannot read the document: {error}"));
+    let wrong =
+        |error: &dyn std::fmt::Display| Error::local(format!("cannot read the document: {error}"));
     let mut text = String::new();
     let unpacked = GzDecoder::new(packed).read_to_string(&mut text);
     unpacked.map_err(|error| wrong(&error))?;
@@ -75,7 +88,11 @@ fn named(all: &[ApiResource], word: &str, with_group: bool) -> Result<(Gvr, Vec<
         .collect();
     let below = |own: &&ApiResource| {
         let rest = rest.strip_prefix(&own.group)?;
-        let rest = if rest.is_empty() { "" } else { rest.strip_prefix('.')? };
+        let rest = if rest.is_empty() {
+            ""
+        } else {
+            rest.strip_prefix('.')?
+        };
         Some(((*own).clone(), rest.to_owned()))
     };
     let grouped = matches
@@ -117,11 +134,20 @@ mod tests {
             resource("apps", "deployments", "deploy"),
         ];
         for (word, expected) in [
-            ("deploy.spec.replicas", Some("apps/v1, Resource=deployments spec/replicas")),
+            (
+                "deploy.spec.replicas",
+                Some("apps/v1, Resource=deployments spec/replicas"),
+            ),
             ("deployments.apps", Some("apps/v1, Resource=deployments ")),
-            ("deployments.apps.spec", Some("apps/v1, Resource=deployments spec")),
+            (
+                "deployments.apps.spec",
+                Some("apps/v1, Resource=deployments spec"),
+            ),
             ("ev.reason", Some("/v1, Resource=events reason")),
-            ("events.events.k8s.io.reason", Some("events.k8s.io/v1, Resource=events reason")),
+            (
+                "events.events.k8s.io.reason",
+                Some("events.k8s.io/v1, Resource=events reason"),
+            ),
             ("things", None),
         ] {
             let found = named(&all, word, true).ok();

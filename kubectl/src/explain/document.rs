@@ -30,7 +30,11 @@ impl Gvr {
 impl std::fmt::Display for Gvr {
     /// `apps/v1, Resource=deployments`, as Go prints it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}, Resource={}", self.group, self.version, self.resource)
+        write!(
+            f,
+            "{}/{}, Resource={}",
+            self.group, self.version, self.resource
+        )
     }
 }
 
@@ -79,7 +83,9 @@ impl Document {
 
 /// What a map holds; none of an object with fields of its own.
 pub fn map_element(schema: &Value) -> Option<&Value> {
-    schema.get("additionalProperties").filter(|own| own.is_object())
+    schema
+        .get("additionalProperties")
+        .filter(|own| own.is_object())
 }
 
 /// The schemas that a schema consists of.

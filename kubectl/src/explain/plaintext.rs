@@ -21,7 +21,11 @@ pub fn explain(document: &Document, gvr: &Gvr, path: &[String], recursive: bool)
     if !text("group").is_empty() {
         out.push_str(&format!("GROUP:      {}\n", text("group")));
     }
-    out.push_str(&format!("KIND:       {}\nVERSION:    {}\n\n", text("kind"), text("version")));
+    out.push_str(&format!(
+        "KIND:       {}\nVERSION:    {}\n\n",
+        text("kind"),
+        text("version")
+    ));
     let printer = Printer {
         document,
         recursive,
@@ -76,7 +80,10 @@ impl<'a> Printer<'a> {
         if text.is_empty() {
             text = "<empty>".to_owned();
         }
-        let mut out = format!("DESCRIPTION:\n{}\n", wrap::indent(&wrap::words(&text, 76), 4));
+        let mut out = format!(
+            "DESCRIPTION:\n{}\n",
+            wrap::indent(&wrap::words(&text, 76), 4)
+        );
         let fields = self.fields(schema, 1, &[]);
         if !fields.is_empty() {
             out.push_str("FIELDS:\n");
@@ -89,7 +96,10 @@ impl<'a> Printer<'a> {
     fn description(&self, schema: &'a Value) -> String {
         let resolved = self.document.resolved(schema);
         let mut out = String::new();
-        if let Some(text) = resolved["description"].as_str().filter(|text| !text.is_empty()) {
+        if let Some(text) = resolved["description"]
+            .as_str()
+            .filter(|text| !text.is_empty())
+        {
             out.push_str(text);
             out.push('\n');
         }
@@ -133,7 +143,9 @@ impl<'a> Printer<'a> {
         out.push_str(&short_enum(field, &pad));
         out.push('\n');
         if !self.recursive {
-            let text = field["description"].as_str().filter(|text| !text.is_empty());
+            let text = field["description"]
+                .as_str()
+                .filter(|text| !text.is_empty());
             let text = wrap::words(text.unwrap_or("<no description>"), 78 - amount);
             out.push_str(&wrap::indent(&text, amount + 2));
             out.push_str("\n\n");

@@ -141,7 +141,11 @@ impl<'a> Printer<'a> {
         }
         self.line(0, "DESCRIPTION:");
         let mut empty = true;
-        for (i, text) in texts.iter().enumerate().filter(|(_, text)| !text.is_empty()) {
+        for (i, text) in texts
+            .iter()
+            .enumerate()
+            .filter(|(_, text)| !text.is_empty())
+        {
             if i != 0 {
                 self.line(0, "");
             }
@@ -183,7 +187,10 @@ impl<'a> Printer<'a> {
                     let required = required.is_some_and(|own| own.iter().any(|own| own == name));
                     let mark = if required { " -required-" } else { "" };
                     self.line(indent, &format!("{name}\t<{ty}>{mark}"));
-                    self.wrapped(indent + 2, field["description"].as_str().unwrap_or_default());
+                    self.wrapped(
+                        indent + 2,
+                        field["description"].as_str().unwrap_or_default(),
+                    );
                     self.line(0, "");
                 }
             }

@@ -70,10 +70,6 @@ fn fields_are_listed_with_types_values_and_circles_end() {
     assert_eq!(
         fields,
         "  children\t<[]Spec>\n\
-         \x20   children\t<[]Spec>\n\
-         \x20   labels\t<map[string]string>\n\
-         \x20   mode\t<string> -required-\n    enum: \"\", A, B, C, ....\n\
-         \x20   size\t<Size>\n\
          \x20 labels\t<map[string]string>\n\
          \x20 mode\t<string> -required-\n  enum: \"\", A, B, C, ....\n\
          \x20 size\t<Size>\n\n"
@@ -122,11 +118,18 @@ fn what_does_not_exist_is_said() {
 #[test]
 fn lines_break_between_words() {
     assert_eq!(wrap::words("one two three", 8), "one two\nthree");
-    assert_eq!(wrap::words("a verylongword b", 5), "a verylongword\nb");
+    assert_eq!(wrap::words("a verylongword b", 5), "a\nverylongword\nb");
     assert_eq!(wrap::words("one\ntwo", 8), "one\ntwo");
     let text = "Say:\nthis\n- one\n- two\nand so\non\n\n    code  here";
     assert_eq!(
         wrap::paragraphs(text, 20),
-        ["Say:", "this", "- one", "- two and so on", "", "    code  here"]
+        [
+            "Say:",
+            "this",
+            "- one",
+            "- two and so on",
+            "",
+            "    code  here"
+        ]
     );
 }

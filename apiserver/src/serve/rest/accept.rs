@@ -348,10 +348,16 @@ mod tests {
             (form("v2"), Some("v2")),
             (form("v9"), None),
             (form("v9") + ",application/json", None),
-            (form("v2") + "," + &form("v2beta1") + ",application/json", Some("v2")),
+            (
+                form("v2") + "," + &form("v2beta1") + ",application/json",
+                Some("v2"),
+            ),
             (form("v2beta1") + ",application/json", Some("v2beta1")),
             ("application/json,".to_owned() + &form("v2"), None),
-            ("application/json;q=0.5,".to_owned() + &form("v2"), Some("v2")),
+            (
+                "application/json;q=0.5,".to_owned() + &form("v2"),
+                Some("v2"),
+            ),
             (String::new(), None),
         ] {
             assert_eq!(aggregated_discovery(&accept), expected, "{accept}");

@@ -19,9 +19,10 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
 
-use super::accept::Encoding;
+use super::accept::{self, Encoding, Wire, text};
 use super::path::Route;
-use super::{accept, answer, discovery, version};
+use super::query::Query;
+use super::{answer, discovery, version};
 use crate::openapi::Document;
 use crate::serve::Front;
 
@@ -29,20 +30,11 @@ const JSON: &str = "application/json";
 const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 const V2_PROTOBUF_OLD: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 
-/// A text header; `""` when absent.
-fn text(headers: &HeaderMap, name: HeaderName) -> &str {
-    let value = headers.get(name).and_then(|value| value.to_str().ok());
-    value.unwrap_or_default()
-}
-
 /// Answers a request for a path that is no resource; upstream answers them to every method.
 pub(super) async fn serve(front: &Arc<Front>, route: Route, request: &Parts) -> Response {
     let headers = &request.headers;
     let scheme = front.api.scheme();
-    let plain = |found: Option<Value>| match found {
-        Some(value) => answer::value(200, &value),
-        None => answer::status(&Status::no_such_resource(), Encoding::Json),
-    };
+    let plain = |found: Option<Value>| described(request, found);
     match route {
         Route::CoreVersions | Route::Groups => {
             let core = matches!(route, Route::CoreVersions);
@@ -63,13 +55,34 @@ pub(super) async fn serve(front: &Arc<Front>, route: Route, request: &Parts) -> 
         Route::GroupVersion(group, version) => {
             plain(discovery::resources(scheme, &group, &version))
         }
-        Route::Version => plain(Some(version())),
-        Route::Root => plain(Some(json!({"paths": root_paths(front)}))),
+        Route::Version => answer::value(200, &version()),
+        Route::Root => answer::value(200, &json!({"paths": root_paths(front)})),
         Route::OpenApiV2 => open_api_v2(front, headers).await,
         Route::OpenApiV3(place) => open_api_v3(front, &place, request).await,
         Route::Resource(_) | Route::NoResource => plain(None),
         Route::NotFound => answer::not_found(),
     }
+}
+
+/// An object of discovery, in the encoding that the client wants.
+fn described(request: &Parts, found: Option<Value>) -> Response {
+    let query = Query::parse(&request.uri);
+    let wire = match accept::negotiate(&request.headers, &query, "", false) {
+        Ok(wanted) => wanted.wire,
+        Err(status) => return answer::status(&status, Wire::JSON),
+    };
+    let Some(mut value) = found else {
+        return answer::status(&Status::no_such_resource(), wire);
+    };
+    // Those of the core group do not say their version, except where nothing else tells their type.
+    if wire.encoding == Encoding::Protobuf {
+        value["apiVersion"] = "v1".into();
+    }
+    let mut bytes = value.to_string().into_bytes();
+    if wire.encoding == Encoding::Json {
+        bytes.push(b'\n');
+    }
+    answer::object(200, wire, bytes.into())
 }
 
 fn aggregated(headers: &HeaderMap, version: &str, list: &Value) -> Response {
@@ -94,8 +107,19 @@ fn aggregated(headers: &HeaderMap, version: &str, list: &Value) -> Response {
 /// Every path that can be asked for, as `/` lists them.
 fn root_paths(front: &Front) -> Vec<String> {
     let mut paths: Vec<String> = [
-        "/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3",
-        "/openapi/v3/", "/readyz", "/version", "/apis/", "/healthz/ping", "/livez/ping",
+        "/api",
+        "/apis",
+        "/healthz",
+        "/livez",
+        "/metrics",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/openapi/v3/",
+        "/readyz",
+        "/version",
+        "/apis/",
+        "/healthz/ping",
+        "/livez/ping",
         "/readyz/ping",
     ]
     .map(str::to_owned)
@@ -106,7 +130,11 @@ fn root_paths(front: &Front) -> Vec<String> {
             continue;
         }
         paths.push(format!("/apis/{group}"));
-        paths.extend(versions.iter().map(|version| format!("/apis/{group}/{version}")));
+        paths.extend(
+            versions
+                .iter()
+                .map(|version| format!("/apis/{group}/{version}")),
+        );
     }
     paths.sort();
     paths
@@ -117,7 +145,9 @@ async fn open_api_v2(front: &Front, headers: &HeaderMap) -> Response {
         "" => "*/*",
         accept => accept,
     };
-    let medias = accept.split(',').map(|own| own.split(';').next().unwrap_or_default().trim());
+    let medias = accept
+        .split(',')
+        .map(|own| own.split(';').next().unwrap_or_default().trim());
     for media in medias {
         let (kind, document) = match media {
             JSON | "application/*" | "*/*" => (JSON, front.documents.v2().await),
@@ -126,7 +156,7 @@ async fn open_api_v2(front: &Front, headers: &HeaderMap) -> Response {
         };
         return match document {
             Ok(document) => send(headers, kind, document),
-            Err(status) => answer::status(&status, Encoding::Json),
+            Err(status) => answer::status(&status, Wire::JSON),
         };
     }
     not_acceptable()
@@ -138,15 +168,19 @@ async fn open_api_v3(front: &Front, place: &str, request: &Parts) -> Response {
     let headers = &request.headers;
     let documents = match front.documents.v3().await {
         Ok(documents) => documents,
-        Err(status) => return answer::status(&status, Encoding::Json),
+        Err(status) => return answer::status(&status, Wire::JSON),
     };
-    let address = |place: &str, document: &Document| {
-        format!("/openapi/v3/{place}?hash={}", document.etag)
-    };
+    let address =
+        |place: &str, document: &Document| format!("/openapi/v3/{place}?hash={}", document.etag);
     if place.is_empty() {
         let paths: serde_json::Map<String, Value> = documents
             .iter()
-            .map(|(place, own)| (place.clone(), json!({"serverRelativeURL": address(place, own)})))
+            .map(|(place, own)| {
+                (
+                    place.clone(),
+                    json!({"serverRelativeURL": address(place, own)}),
+                )
+            })
             .collect();
         return answer::value(200, &json!({"paths": paths}));
     }
@@ -155,7 +189,9 @@ async fn open_api_v3(front: &Front, place: &str, request: &Parts) -> Response {
     };
     let accept = text(headers, ACCEPT);
     let takes_json = accept.is_empty()
-        || [JSON, "application/*", "*/*"].iter().any(|own| accept.contains(own));
+        || [JSON, "application/*", "*/*"]
+            .iter()
+            .any(|own| accept.contains(own));
     if !takes_json {
         return not_acceptable();
     }
@@ -191,7 +227,7 @@ fn send(headers: &HeaderMap, kind: &'static str, document: &Document) -> Respons
     } else {
         match unpacked(&document.gzip) {
             Ok(bytes) => answer::with_type(200, kind, bytes.into()),
-            Err(error) => return answer::status(&Status::internal(error), Encoding::Json),
+            Err(error) => return answer::status(&Status::internal(error), Wire::JSON),
         }
     };
     set(&mut response, ETAG, &format!("\"{}\"", document.etag));
