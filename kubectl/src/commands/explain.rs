@@ -17,14 +17,12 @@ pub async fn run(session: &Session, args: &ExplainArgs) -> Result<()> {
     let word = match args.words.as_slice() {
         [] => {
             return Err(Error::local(
-                "You must specify the type of resource to explain. Use \"kubectl api-resources\" for a complete list of supported resources.\n",
+                "You must specify the type of resource to explain. Use \"kubectl api-resources\" for a complete list of supported resources.",
             ));
         }
         [word] => word,
         _ => {
-            return Err(Error::local(
-                "We accept only this format: explain RESOURCE\n",
-            ));
+            return Err(Error::local("We accept only this format: explain RESOURCE"));
         }
     };
     let (mut gvr, path) = named(
@@ -59,7 +57,10 @@ pub async fn run(session: &Session, args: &ExplainArgs) -> Result<()> {
         }
         Err(status) => return Err(status.into()),
     };
-    print(&explain(&document, &gvr, &path, args.recursive)?)
+    let mut out = String::new();
+    let explained = explain(&document, &gvr, &path, args.recursive, &mut out);
+    print(&out)?;
+    explained
 }
 
 fn read(packed: &[u8]) -> Result<Document> {
@@ -100,7 +101,9 @@ fn named(all: &[ApiResource], word: &str, with_group: bool) -> Result<(Gvr, Vec<
         .filter(|own| with_group && !own.group.is_empty())
         .find_map(below);
     let first = || matches.first().map(|own| ((*own).clone(), rest.to_owned()));
-    let missing = || Error::local(format!("the server doesn't have a resource type {name:?}"));
+    // Upstream says this one without `error:`.
+    let text = format!("the server doesn't have a resource type {name:?}");
+    let missing = || Error::Plain(text.clone());
     let (found, path) = grouped.or_else(first).ok_or_else(missing)?;
     let gvr = Gvr {
         group: found.group,

@@ -6,39 +6,40 @@ use super::document::{Document, Gvr, all_of, map_element};
 use super::wrap;
 use crate::error::{Error, Result};
 
-/// Explains a resource, or the field that a path leads to.
-pub fn explain(document: &Document, gvr: &Gvr, path: &[String], recursive: bool) -> Result<String> {
+/// Explains a resource, or the field that a path leads to. What is known is written to `out` even
+/// when the path leads nowhere, as upstream does.
+pub fn explain(
+    document: &Document,
+    gvr: &Gvr,
+    path: &[String],
+    recursive: bool,
+    out: &mut String,
+) -> Result<()> {
     let missing = || Error::local(format!("GVR ({gvr}) not found in OpenAPI schema"));
     let kind = document.kind_of(gvr).ok_or_else(missing)?;
     let text = |field: &str| kind[field].as_str().unwrap_or_default();
+    if !text("group").is_empty() {
+        out.push_str(&format!("GROUP:      {}\n", text("group")));
+    }
+    let (name, version) = (text("kind"), text("version"));
+    out.push_str(&format!("KIND:       {name}\nVERSION:    {version}\n\n"));
     let schema = document.schema_of(kind).ok_or_else(|| {
-        let (group, name, version) = (text("group"), text("kind"), text("version"));
+        let group = text("group");
         Error::local(format!(
             "GVK map[group:{group} kind:{name} version:{version}] not found in OpenAPI schema"
         ))
     })?;
-    let mut out = String::new();
-    if !text("group").is_empty() {
-        out.push_str(&format!("GROUP:      {}\n", text("group")));
-    }
-    out.push_str(&format!(
-        "KIND:       {}\nVERSION:    {}\n\n",
-        text("kind"),
-        text("version")
-    ));
     let printer = Printer {
         document,
         recursive,
     };
-    match printer.output(schema, path, &[]) {
-        Some(text) => out.push_str(&text),
-        None => {
-            let field = path.last().map_or("", String::as_str);
-            return Err(Error::local(format!("field {field:?} does not exist")));
-        }
-    }
+    let found = printer.output(schema, path, &[]).ok_or_else(|| {
+        let field = path.last().map_or("", String::as_str);
+        Error::local(format!("field {field:?} does not exist"))
+    })?;
+    out.push_str(&found);
     out.push('\n');
-    Ok(out)
+    Ok(())
 }
 
 struct Printer<'a> {

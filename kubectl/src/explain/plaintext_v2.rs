@@ -18,7 +18,13 @@ enum Shape<'a> {
 }
 
 /// Explains a resource, or the field that a path leads to.
-pub fn explain(document: &Document, gvr: &Gvr, path: &[String], recursive: bool) -> Result<String> {
+pub fn explain(
+    document: &Document,
+    gvr: &Gvr,
+    path: &[String],
+    recursive: bool,
+    out: &mut String,
+) -> Result<()> {
     let missing = || Error::local(format!("couldn't find resource for \"{gvr}\""));
     let kind = document.kind_of(gvr).ok_or_else(missing)?;
     let schema = document.schema_of(kind).ok_or_else(missing)?;
@@ -34,7 +40,8 @@ pub fn explain(document: &Document, gvr: &Gvr, path: &[String], recursive: bool)
     };
     let found = printer.look_up(schema, path)?;
     printer.model(found, path.last().map_or("", String::as_str), recursive);
-    Ok(printer.out)
+    out.push_str(&printer.out);
+    Ok(())
 }
 
 struct Printer<'a> {
@@ -130,14 +137,21 @@ impl<'a> Printer<'a> {
             }
             match self.shape(at) {
                 Shape::List(inner) | Shape::Map(Some(inner)) => at = inner,
+                // A map of anything: what it holds is described by the same words.
+                Shape::Map(None) => {
+                    texts.push(own);
+                    break;
+                }
                 _ => break,
             }
         }
-        let fields = matches!(self.shape(at), Shape::Fields(_));
-        match (fields, name) {
-            (true, "") => {}
-            (true, _) => self.line(0, &format!("RESOURCE: {name} <{ty}>\n")),
-            (false, _) => self.line(0, &format!("FIELD:    {name} <{ty}>\n")),
+        let shape = self.shape(at);
+        let fields = matches!(shape, Shape::Fields(_));
+        match shape {
+            Shape::Fields(_) if name.is_empty() => {}
+            Shape::Fields(_) => self.line(0, &format!("RESOURCE: {name} <{ty}>\n")),
+            Shape::Scalar(_) => self.line(0, &format!("FIELD:    {name} <{ty}>\n")),
+            _ => {}
         }
         self.line(0, "DESCRIPTION:");
         let mut empty = true;

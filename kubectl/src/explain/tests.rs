@@ -46,6 +46,12 @@ fn gvr() -> Gvr {
     }
 }
 
+fn explained(field: &str, recursive: bool) -> String {
+    let mut out = String::new();
+    plaintext::explain(&document(), &gvr(), &path(field), recursive, &mut out).unwrap();
+    out
+}
+
 fn path(text: &str) -> Vec<String> {
     let parts = text.split('.').filter(|part| !part.is_empty());
     parts.map(str::to_owned).collect()
@@ -53,7 +59,7 @@ fn path(text: &str) -> Vec<String> {
 
 #[test]
 fn a_kind_is_explained_with_its_fields() {
-    let text = plaintext::explain(&document(), &gvr(), &[], false).unwrap();
+    let text = explained("", false);
     assert_eq!(
         text,
         "GROUP:      apps\nKIND:       Thing\nVERSION:    v1\n\n\
@@ -65,7 +71,7 @@ fn a_kind_is_explained_with_its_fields() {
 
 #[test]
 fn fields_are_listed_with_types_values_and_circles_end() {
-    let text = plaintext::explain(&document(), &gvr(), &path("spec"), true).unwrap();
+    let text = explained("spec", true);
     let fields = text.split_once("FIELDS:\n").unwrap().1;
     assert_eq!(
         fields,
@@ -78,7 +84,7 @@ fn fields_are_listed_with_types_values_and_circles_end() {
 
 #[test]
 fn a_field_has_all_its_values() {
-    let text = plaintext::explain(&document(), &gvr(), &path("spec.children.mode"), false).unwrap();
+    let text = explained("spec.children.mode", false);
     let field = text.split_once("VERSION:    v1\n\n").unwrap().1;
     assert_eq!(
         field,
@@ -89,7 +95,8 @@ fn a_field_has_all_its_values() {
 
 #[test]
 fn the_older_form_calls_objects_objects() {
-    let text = plaintext_v2::explain(&document(), &gvr(), &path("spec"), false).unwrap();
+    let mut text = String::new();
+    plaintext_v2::explain(&document(), &gvr(), &path("spec"), false, &mut text).unwrap();
     assert_eq!(
         text,
         "KIND:     Thing\nVERSION:  apps/v1\n\nRESOURCE: spec <Object>\n\n\
@@ -101,16 +108,23 @@ fn the_older_form_calls_objects_objects() {
 
 #[test]
 fn what_does_not_exist_is_said() {
+    let mut out = String::new();
     for field in ["nothing", "spec.labels.a.b", "kind.more"] {
+        out.clear();
         let last = field.rsplit('.').next().unwrap();
-        let error = plaintext::explain(&document(), &gvr(), &path(field), false).unwrap_err();
-        assert_eq!(error.message(), format!("field \"{last}\" does not exist"));
+        let said = plaintext::explain(&document(), &gvr(), &path(field), false, &mut out);
+        let said = said.unwrap_err().message();
+        assert_eq!(said, format!("field \"{last}\" does not exist"));
+        assert_eq!(
+            out,
+            "GROUP:      apps\nKIND:       Thing\nVERSION:    v1\n\n"
+        );
     }
     let mut other = gvr();
     other.resource = "others".into();
-    let error = plaintext::explain(&document(), &other, &[], false).unwrap_err();
+    let said = plaintext::explain(&document(), &other, &[], false, &mut out);
     assert_eq!(
-        error.message(),
+        said.unwrap_err().message(),
         "GVR (apps/v1, Resource=others) not found in OpenAPI schema"
     );
 }
