@@ -360,7 +360,8 @@ impl Client {
     pub async fn open_api(&self, place: &str) -> Result<Bytes, Status> {
         let place = place.to_owned();
         let request = self.request(v1::GetOpenApiRequest { place });
-        Ok(deadline(self.discovery.clone().get_open_api(request))
+        Ok(self
+            .answer(self.discovery.clone().get_open_api(request))
             .await?
             .document)
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use ferrule_apimachinery::scheme::Resource;
 use ferrule_apimachinery::status::Status;
 use flate2::read::GzDecoder;
 use http::header::{
@@ -67,7 +68,9 @@ pub(super) async fn serve(front: &Arc<Front>, route: Route, request: &Parts) -> 
 /// An object of discovery, in the encoding that the client wants.
 fn described(request: &Parts, found: Option<Value>) -> Response {
     let query = Query::parse(&request.uri);
-    let wire = match accept::negotiate(&request.headers, &query, "", false) {
+    // It is of no resource: only how it is written is asked for.
+    let none = Resource::default();
+    let wire = match accept::negotiate(&request.headers, &query, &none, false) {
         Ok(wanted) => wanted.wire,
         Err(status) => return answer::status(&status, Wire::JSON),
     };
