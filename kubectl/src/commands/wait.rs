@@ -51,6 +51,9 @@ impl Condition {
                 None => None,
             };
             let path = path.trim_matches(['\'', '"']);
+            if path.is_empty() {
+                return Err(Error::local("jsonpath expression cannot be empty"));
+            }
             let template = Template::read_path(path).map_err(Error::local)?;
             return Ok(Condition::Path(template, value));
         }

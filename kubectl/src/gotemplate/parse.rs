@@ -33,9 +33,9 @@ pub fn template(source: &str) -> std::result::Result<Parsed, Fault> {
         loops: 0,
     };
     let parsed = parser.list().and_then(|(nodes, end)| match end {
-        End::Eof => Ok(nodes),
-        End::Else(_) => Err("unexpected {{else}}".to_owned()),
-        End::End => Err("unexpected {{end}}".to_owned()),
+        Stop::Eof => Ok(nodes),
+        Stop::Else(_) => Err("unexpected {{else}}".to_owned()),
+        Stop::End => Err("unexpected {{end}}".to_owned()),
     });
     match parsed {
         Ok(nodes) => Ok((nodes, parser.defined)),
@@ -47,7 +47,7 @@ pub fn template(source: &str) -> std::result::Result<Parsed, Fault> {
 }
 
 /// What a list of nodes ends with.
-enum End {
+enum Stop {
     Eof,
     End,
     /// The pipe and keyword of an `else if` or `else with`.
@@ -107,7 +107,7 @@ impl Parser<'_> {
         result
     }
 
-    fn list(&mut self) -> Result<(Vec<Node>, End)> {
+    fn list(&mut self) -> Result<(Vec<Node>, Stop)> {
         let mut nodes = Vec::new();
         while let Some((_, token)) = self.take() {
             match token {
@@ -120,7 +120,7 @@ impl Parser<'_> {
                 _ => return Err("unexpected token in input".to_owned()),
             }
         }
-        Ok((nodes, End::Eof))
+        Ok((nodes, Stop::Eof))
     }
 
     fn action(&mut self) -> Result<Action> {
@@ -133,18 +133,18 @@ impl Parser<'_> {
             "end" => {
                 self.next += 1;
                 self.close("end")?;
-                Ok(Action::End(End::End))
+                Ok(Action::End(Stop::End))
             }
             "else" => {
                 self.next += 1;
                 self.skip_blanks();
                 match self.peek() {
                     Some(Token::Word(word)) if matches!(word.as_str(), "if" | "with") => {
-                        Ok(Action::End(End::Else(Some(word.clone()))))
+                        Ok(Action::End(Stop::Else(Some(word.clone()))))
                     }
                     _ => {
                         self.close("else")?;
-                        Ok(Action::End(End::Else(None)))
+                        Ok(Action::End(Stop::Else(None)))
                     }
                 }
             }
@@ -207,17 +207,17 @@ impl Parser<'_> {
         self.loops -= usize::from(keyword == "range");
         let (body, end) = body?;
         let otherwise = match end {
-            End::Eof => return Err("unexpected EOF".to_owned()),
-            End::End => Vec::new(),
-            End::Else(None) => {
+            Stop::Eof => return Err("unexpected EOF".to_owned()),
+            Stop::End => Vec::new(),
+            Stop::Else(None) => {
                 let (nodes, end) = self.list()?;
                 match end {
-                    End::End => nodes,
-                    End::Eof => return Err("unexpected EOF".to_owned()),
-                    End::Else(_) => return Err("expected end; found {{else}}".to_owned()),
+                    Stop::End => nodes,
+                    Stop::Eof => return Err("unexpected EOF".to_owned()),
+                    Stop::Else(_) => return Err("expected end; found {{else}}".to_owned()),
                 }
             }
-            End::Else(Some(next)) => {
+            Stop::Else(Some(next)) => {
                 if keyword == "range" || next != keyword {
                     return Err(format!("unexpected <{next}> in else"));
                 }
@@ -264,9 +264,9 @@ impl Parser<'_> {
         self.variables = outside;
         self.loops = loops;
         match inner? {
-            (nodes, End::End) => Ok(nodes),
-            (_, End::Else(_)) => Err(format!("unexpected {{{{else}}}} in {context}")),
-            (_, End::Eof) => Err("unexpected EOF".to_owned()),
+            (nodes, Stop::End) => Ok(nodes),
+            (_, Stop::Else(_)) => Err(format!("unexpected {{{{else}}}} in {context}")),
+            (_, Stop::Eof) => Err("unexpected EOF".to_owned()),
         }
     }
 
@@ -464,7 +464,7 @@ impl Parser<'_> {
 enum Action {
     Node(Node),
     Nothing,
-    End(End),
+    End(Stop),
 }
 
 fn number(text: &str) -> Result<Value> {
