@@ -168,10 +168,11 @@ fn validate_amounts(out: &mut Problems, path: &Path, amounts: &Value) {
     }
 }
 
-/// Whether the scope is applied to a resource that it says nothing of.
-fn is_misapplied(scope: &str, spec: &Value) -> bool {
+/// How many resources the scope is applied to that it says nothing of; each is told.
+fn misapplied(scope: &str, spec: &Value) -> usize {
     spec.entries("hard")
-        .any(|(resource, _)| is_standard(resource) && !is_scoped(scope, resource))
+        .filter(|(resource, _)| is_standard(resource) && !is_scoped(scope, resource))
+        .count()
 }
 
 fn is_conflicting(scopes: &HashSet<&str>) -> bool {
@@ -193,7 +194,7 @@ fn validate_scopes(out: &mut Problems, path: &Path, spec: &Value) {
         if !SCOPES.contains(scope) {
             out.invalid(path, spec.at("scopes"), "unsupported scope");
         }
-        if is_misapplied(scope, spec) {
+        for _ in 0..misapplied(scope, spec) {
             let detail = "unsupported scope applied to resource";
             out.invalid(path, spec.at("scopes"), detail);
         }
@@ -212,7 +213,7 @@ fn validate_selector(out: &mut Problems, path: &Path, spec: &Value) {
         if !SCOPES.contains(&scope) {
             out.invalid(&at.child("scopeName"), scope, "unsupported scope");
         }
-        if is_misapplied(scope, spec) {
+        for _ in 0..misapplied(scope, spec) {
             let detail = "unsupported scope applied to resource";
             out.invalid(&at, spec.at("scopeSelector"), detail);
         }

@@ -122,6 +122,29 @@ fn a_bad_job_is_told_in_upstreams_words() {
 }
 
 #[test]
+fn a_name_too_long_for_a_label_is_told_where_the_pods_have_it() {
+    let name = "j".repeat(64);
+    let mut object = with(job(), "metadata.name", json!(name));
+    object["metadata"]["labels"] = Value::Null;
+    object["spec"]["selector"] = Value::Null;
+    object["spec"]["template"]["metadata"] = Value::Null;
+    Job.prepare_create(&mut object, &context());
+    let found = lines(Job.validate_create(&object, &context()));
+    let fields: Vec<&str> = found
+        .iter()
+        .filter_map(|line| line.split(": ").next())
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            "spec.template.labels",
+            "spec.template.labels",
+            "metadata.name"
+        ]
+    );
+}
+
+#[test]
 fn a_job_changes_little() {
     let immutable = "field is immutable";
     for (path, value, expected) in [

@@ -24,7 +24,7 @@ const MAX_SUCCEEDED_INDEXES: usize = 64 * 1024;
 const MAX_MANAGED_BY: usize = 63;
 
 pub(super) fn validate_create(job: &Value) -> Problems {
-    let mut out = meta::validate_create(job, true, NameRule::Subdomain);
+    let mut out = meta::validate_create(&without_own_labels(job), true, NameRule::Subdomain);
     validate_generated(&mut out, job);
     validate_with_selector(&mut out, &Path::new("spec"), job.at("spec"));
     let (spec, name) = (job.at("spec"), job.at("metadata").text("name"));
@@ -38,6 +38,18 @@ pub(super) fn validate_create(job: &Value) -> Problems {
         }
     }
     out
+}
+
+/// The Job without the labels that it has from its generated template: they are told of there.
+fn without_own_labels(job: &Value) -> Value {
+    let mut job = job.clone();
+    let labels = job.at("spec").at("template").at("metadata").at("labels");
+    let own = job.at("metadata").at("labels") == labels;
+    if own && !job.at("spec").flag("manualSelector") {
+        job.pointer_mut("/metadata")
+            .and_then(|metadata| tree::remove(metadata, "labels"));
+    }
+    job
 }
 
 /// Whether the labels and the selector that were asked to be made are those that are made.
@@ -383,7 +395,8 @@ fn validate_success_rule(out: &mut Problems, path: &Path, rule: &Value, completi
 }
 
 pub(super) fn validate_update(new: &Value, old: &Value) -> Problems {
-    let mut out = meta::validate_update(new, old);
+    let mut out = validate_create(new);
+    out.extend(meta::validate_update(new, old));
     let path = Path::new("spec");
     let (after, before) = (new.at("spec"), old.at("spec"));
     validate_with_selector(&mut out, &path, after);

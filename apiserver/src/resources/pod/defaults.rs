@@ -194,8 +194,15 @@ fn is_latest(image: &str) -> bool {
     let last = name.rsplit('/').next().unwrap_or(name);
     match last.split_once(':') {
         Some((_, tag)) => tag == "latest",
-        None => !digest && !image.is_empty(),
+        None => !digest && is_repository(last),
     }
+}
+
+/// Whether it could be the last part of an image's name; what could not has no tag either.
+fn is_repository(name: &str) -> bool {
+    let inner =
+        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+    !name.is_empty() && name.bytes().all(inner)
 }
 
 fn default_probe(probe: &mut Value) {
