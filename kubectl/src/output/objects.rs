@@ -27,6 +27,11 @@ pub fn format_typed(object: &Value, format: &Format) -> String {
     }
 }
 
+/// JSON with fields in a given order, wherever they are; others come behind them.
+pub fn format_in_order(object: &Value, order: &[&str]) -> String {
+    pretty(&Ordered(object, order))
+}
+
 /// JSON in one line with the fields in the order of their declaration.
 pub fn compact_typed(object: &Value) -> String {
     match type_of(object) {
@@ -93,6 +98,28 @@ impl Serialize for Sorted<'_> {
                 serializer.collect_map(ordered)
             }
             Value::Array(items) => serializer.collect_seq(items.iter().map(Sorted)),
+            other => other.serialize(serializer),
+        }
+    }
+}
+
+/// The tree with its fields in an order.
+struct Ordered<'a>(&'a Value, &'a [&'a str]);
+
+impl Serialize for Ordered<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Ordered(value, order) = self;
+        match value {
+            Value::Object(map) => {
+                let place = |name: &str| order.iter().position(|own| *own == name);
+                let mut entries: Vec<_> = map.iter().collect();
+                entries.sort_by_key(|(name, _)| (place(name).unwrap_or(usize::MAX), name.as_str()));
+                let entries = entries.into_iter();
+                serializer.collect_map(entries.map(|(name, value)| (name, Ordered(value, order))))
+            }
+            Value::Array(items) => {
+                serializer.collect_seq(items.iter().map(|item| Ordered(item, order)))
+            }
             other => other.serialize(serializer),
         }
     }

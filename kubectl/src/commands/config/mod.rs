@@ -10,9 +10,38 @@ use super::{print, warn};
 use crate::args::{ConfigCommand, GlobalArgs, PrintArgs};
 use crate::error::{Error, Result};
 use crate::output::columns::Columns;
-use crate::output::{self, Format};
+use crate::output::{self, Format, objects};
 use crate::session::kubeconfig_path;
 use file::File;
+
+/// The order of fields in JSON.
+const ORDER: [&str; 25] = [
+    "kind",
+    "apiVersion",
+    "preferences",
+    "clusters",
+    "users",
+    "contexts",
+    "current-context",
+    "name",
+    "server",
+    "tls-server-name",
+    "insecure-skip-tls-verify",
+    "certificate-authority",
+    "certificate-authority-data",
+    "proxy-url",
+    "client-certificate",
+    "client-certificate-data",
+    "client-key",
+    "client-key-data",
+    "token",
+    "username",
+    "password",
+    "command",
+    "cluster",
+    "user",
+    "namespace",
+];
 
 /// Runs a command below `config`.
 pub fn run(global: &GlobalArgs, command: ConfigCommand) -> Result<()> {
@@ -239,6 +268,7 @@ fn view(
     }
     let format = match Format::of_object(args)? {
         Format::Table => Format::Yaml,
+        Format::Json => return print(&objects::format_in_order(&file.tree, &ORDER)),
         format => format,
     };
     output::print(&file.tree, &format, "config/")
