@@ -31,7 +31,7 @@ impl DefaultClass {
         ];
         let meta = class.at("metadata");
         let marked = |mark: &&str| meta.at("annotations").text(mark) == "true";
-        MARKS.iter().any(|mark| marked(mark)).then(|| DefaultClass {
+        MARKS.iter().any(marked).then(|| DefaultClass {
             name: meta.text("name").to_owned(),
             created: meta.text("creationTimestamp").parse().ok(),
         })
