@@ -6,6 +6,7 @@
 //! [`header::Header`] ([`object::Stored`]). The [`scheme`] says which resources
 //! exist; refusals are a [`status::Status`] built from [`field`] errors.
 
+pub mod apply;
 pub mod duration;
 pub mod field;
 pub mod header;

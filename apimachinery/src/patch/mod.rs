@@ -110,7 +110,7 @@ fn parallel<'k>(key: &'k str, prefix: &str) -> Option<&'k str> {
 }
 
 /// A tree as Go's `%v` prints it: `map[a:1 b:[x y]]`.
-fn go_format(value: &Value) -> String {
+pub(crate) fn go_format(value: &Value) -> String {
     let mut out = String::new();
     write_go(value, &mut out);
     out

@@ -88,6 +88,11 @@ impl Schema {
         }
     }
 
+    /// What Go writes for an object of the type that nobody filled in.
+    pub fn empty_object(&self, id: TypeId) -> Value {
+        self.zero(&Kind::Struct(id))
+    }
+
     /// Leaves out what Go omits and fills in what it writes even when empty.
     fn complete(&self, id: TypeId, mut found: Map<String, Value>) -> Map<String, Value> {
         let ty = self.get(id);
@@ -135,6 +140,9 @@ fn is_empty(kind: &Kind, value: &Value) -> bool {
         _ => false,
     }
 }
+
+/// The owners of an object's fields.
+const MANAGED_FIELDS: &str = "managedFields";
 
 /// A step of the path as strict decoding prints it.
 enum Step {
@@ -195,6 +203,11 @@ impl<'s> Pass<'s> {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
+    }
+
+    /// Whether the pass is in the metadata of the object itself.
+    fn is_object_metadata(&self) -> bool {
+        matches!(&*self.path, [Step::Name(name)] if name == "metadata")
     }
 
     fn fail(&mut self, message: impl FnOnce() -> String) {
@@ -440,7 +453,14 @@ impl Seed<'_, '_, '_> {
             }
             seen.push(key);
         }
-        Ok(Value::Object(schema.complete(id, found)))
+        let reset = self.pass.is_object_metadata()
+            && found.get(MANAGED_FIELDS).and_then(Value::as_array).is_some_and(Vec::is_empty);
+        let mut out = schema.complete(id, found);
+        if reset {
+            // Here alone an empty list is not the same as none: it takes all fields from their owners.
+            out.insert(MANAGED_FIELDS.to_owned(), Value::Array(Vec::new()));
+        }
+        Ok(Value::Object(out))
     }
 
     fn visit_entries<'de, A: MapAccess<'de>>(

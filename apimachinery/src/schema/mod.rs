@@ -112,7 +112,7 @@ pub struct Field {
     pub list_type: Option<ListType>,
     /// Keys of the items of a map list.
     pub list_map_keys: Box<[&'static str]>,
-    /// The struct is one value for apply.
+    /// The struct or map is one value for apply.
     pub atomic: bool,
     /// How a strategic merge patch treats it.
     pub patch: PatchStrategy,
@@ -131,6 +131,8 @@ pub struct Type {
     pub name: &'static str,
     /// Fields.
     pub fields: Vec<Field>,
+    /// Values of the type are one value for apply, unless the field that holds one says otherwise.
+    pub atomic: bool,
     /// Inlined types that are messages of their own in protobuf, with their numbers there; a field
     /// that came from an inlined type has no number here.
     pub inlined: Vec<(u16, TypeId)>,

@@ -6,6 +6,51 @@ use super::{Enum, Field, Kind, ListType, PatchStrategy, Schema, Type, TypeId};
 
 const COLUMNS: usize = 13;
 
+/// Types whose values are one value for apply.
+const ATOMIC_TYPES: [(&str, &[&str]); 7] = [
+    (
+        "core/v1",
+        &[
+            "ConfigMapKeySelector",
+            "EndpointAddress",
+            "EndpointPort",
+            "FileKeySelector",
+            "LocalObjectReference",
+            "NodeSelector",
+            "NodeSelectorTerm",
+            "ObjectFieldSelector",
+            "ObjectReference",
+            "ResourceFieldSelector",
+            "ScopeSelector",
+            "SecretKeySelector",
+            "SecretReference",
+            "TopologySelectorTerm",
+            "TypedLocalObjectReference",
+        ],
+    ),
+    ("meta/v1", &["LabelSelector", "OwnerReference"]),
+    (
+        "admissionregistration.k8s.io/v1",
+        &[
+            "MatchResources",
+            "NamedRuleWithOperations",
+            "ParamKind",
+            "ParamRef",
+            "Variable",
+        ],
+    ),
+    ("autoscaling/v1", &["CrossVersionObjectReference"]),
+    ("discovery.k8s.io/v1", &["EndpointPort"]),
+    ("networking.k8s.io/v1", &["ServiceBackendPort"]),
+    ("rbac.authorization.k8s.io/v1", &["RoleRef", "Subject"]),
+];
+
+fn is_atomic((api_version, name): (&str, &str)) -> bool {
+    ATOMIC_TYPES
+        .iter()
+        .any(|(version, names)| *version == api_version && names.contains(&name))
+}
+
 /// A line of `fields.tsv`.
 struct Row {
     cells: [&'static str; COLUMNS],
@@ -82,6 +127,7 @@ pub(super) fn read(fields: &'static str, enums: &'static str) -> Schema {
                 api_version: key.0,
                 name: key.1,
                 fields,
+                atomic: is_atomic(*key),
                 inlined,
                 by_name,
             }
@@ -252,7 +298,10 @@ fn field(row: &Row, names: &Names) -> Field {
             "" => Box::default(),
             keys => keys.split('+').collect(),
         },
-        atomic: struct_type == "atomic",
+        atomic: match struct_type {
+            "" => is_atomic(qualify(api_version, go_type)),
+            declared => declared == "atomic",
+        },
         patch: PatchStrategy {
             merge: has("merge"),
             replace: has("replace"),
