@@ -5,6 +5,7 @@
 //! revision. It is inserted right behind the brace that opens `metadata`.
 
 pub mod meta;
+mod split;
 
 #[cfg(test)]
 mod tests;
@@ -17,8 +18,16 @@ use serde_json::{Map, Value};
 use crate::header::Header;
 use crate::scheme::Resource;
 
+/// The owners of an object's fields: in a tree they are left out, and stay JSON.
+const MANAGED_FIELDS: &str = "managedFields";
+
 /// The canonical bytes of a tree. `apiVersion` and `kind` are the resource's.
 pub fn canonicalize(object: Value, resource: &Resource) -> Bytes {
+    canonicalize_managed(object, resource, None)
+}
+
+/// The canonical bytes of a tree with these managedFields, a JSON list, in place of its own.
+pub fn canonicalize_managed(object: Value, resource: &Resource, managed: Option<&[u8]>) -> Bytes {
     let mut object = match object {
         Value::Object(map) => map,
         _ => Map::new(),
@@ -31,13 +40,16 @@ pub fn canonicalize(object: Value, resource: &Resource) -> Bytes {
     } else {
         metadata = Value::Object(Map::new());
     }
-    let mut out = Vec::with_capacity(1024);
+    let mut out = Vec::with_capacity(1024 + managed.map_or(0, <[u8]>::len));
     out.extend_from_slice(b"{\"apiVersion\":");
     write_text(&mut out, &resource.api_version());
     out.extend_from_slice(b",\"kind\":");
     write_text(&mut out, &resource.kind);
     out.extend_from_slice(b",\"metadata\":");
-    write_sorted(&mut out, &metadata);
+    match (managed, &metadata) {
+        (Some(managed), Value::Object(metadata)) => write_managed(&mut out, metadata, managed),
+        _ => write_sorted(&mut out, &metadata),
+    }
     for (key, value) in sorted(&object) {
         out.push(b',');
         write_text(&mut out, key);
@@ -46,6 +58,34 @@ pub fn canonicalize(object: Value, resource: &Resource) -> Bytes {
     }
     out.push(b'}');
     Bytes::from(out)
+}
+
+/// Metadata with managedFields that are JSON already, where they belong among the sorted keys.
+fn write_managed(out: &mut Vec<u8>, metadata: &Map<String, Value>, managed: &[u8]) {
+    let mut managed = Some(managed);
+    let mut first = true;
+    let mut key = |out: &mut Vec<u8>, key: &str| {
+        out.push(if std::mem::take(&mut first) { b'{' } else { b',' });
+        write_text(out, key);
+        out.push(b':');
+    };
+    for (name, value) in sorted(metadata) {
+        if name.as_str() >= MANAGED_FIELDS
+            && let Some(managed) = managed.take()
+        {
+            key(out, MANAGED_FIELDS);
+            out.extend_from_slice(managed);
+        }
+        if name != MANAGED_FIELDS {
+            key(out, name);
+            write_sorted(out, value);
+        }
+    }
+    if let Some(managed) = managed {
+        key(out, MANAGED_FIELDS);
+        out.extend_from_slice(managed);
+    }
+    out.push(b'}');
 }
 
 /// JSON of a tree with the keys of every map sorted.
@@ -146,6 +186,13 @@ impl Stored {
     /// Appends the object with `revision` as resourceVersion, as a list does.
     pub fn write_at_revision(&self, revision: i64, out: &mut Vec<u8>) {
         splice(&self.bytes, self.splice as usize, revision, out);
+    }
+
+    /// The object as a tree with its resourceVersion but without managedFields, and these as JSON.
+    pub fn to_unmanaged(&self) -> Result<(Value, Option<Bytes>), serde_json::Error> {
+        let (mut value, managed) = split::unmanaged(&self.bytes)?;
+        meta::set_resource_version(&mut value, self.revision);
+        Ok((value, managed))
     }
 
     /// The whole object as a tree, with its resourceVersion.

@@ -135,6 +135,7 @@ impl Ownership<'_> {
         if own.is_empty() && removed.is_empty() {
             return None;
         }
+        let managed = self.reconciled(managed, live);
         let mut after = self.lose(live, new, &comparison, managed, None).ok()?;
         if !own.is_empty() {
             let identity = self.identity(writer.manager, Operation::Update);
@@ -151,6 +152,27 @@ impl Ownership<'_> {
         Some(after.capped(MAX_UPDATERS))
     }
 
+    /// The managers as they would be had they been written with this schema.
+    fn reconciled<'a>(&self, managed: Managers<'a>, live: &'a Value) -> Managers<'a> {
+        let changed: Vec<Option<Set<'a>>> = managed
+            .iter()
+            .map(|(_, owned)| {
+                (owned.api_version == self.api_version)
+                    .then(|| reconcile(self.schema, self.id, &owned.fields, live, &managed))?
+            })
+            .collect();
+        if changed.iter().all(Option::is_none) {
+            return managed;
+        }
+        let mut changed = changed.into_iter();
+        managed.map_fields(|_, mut owned| {
+            if let Some(fields) = changed.next().flatten() {
+                owned.fields = fields;
+            }
+            Some(owned)
+        })
+    }
+
     /// The managers without the fields that changed or went. With a `keeper`, which is the manager that
     /// applies and may keep what it has, it is a conflict when another one loses a field.
     fn lose<'a>(
@@ -165,18 +187,7 @@ impl Ownership<'_> {
         let here = (comparison.changed(), comparison.removed());
         let may_refuse = keeper.is_some_and(|(_, force)| !force);
         let mut conflicts = Vec::new();
-        let mut reconciled: Vec<Option<Set<'a>>> = managed
-            .iter()
-            .map(|(_, owned)| {
-                (owned.api_version == self.api_version)
-                    .then(|| reconcile(self.schema, self.id, &owned.fields, live, &managed))?
-            })
-            .collect();
-        let mut reconciled = reconciled.drain(..);
         let after = managed.map_fields(|identity, mut owned| {
-            if let Some(fields) = reconciled.next().flatten() {
-                owned.fields = fields;
-            }
             if keeper.is_some_and(|(keeper, _)| keeper == identity) {
                 return Some(owned);
             }
@@ -265,6 +276,7 @@ impl Ownership<'_> {
                 .updated(&empty, live.object, all, managed, before)
                 .unwrap_or_default();
         }
+        let managed = self.reconciled(managed, live.object);
         let mut outcome = self.apply_once(live, config, &managed, writer);
         if writer.manager == KUBECTL
             && let Err(conflicts) = outcome

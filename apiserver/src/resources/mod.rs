@@ -195,6 +195,15 @@ pub trait Rules: Send + Sync {
         None
     }
 
+    /// Paths that a write of the subresource cannot set, so that nobody owns them by it; `""` is the object itself.
+    fn reset_fields(&self, subresource: &str) -> &'static [&'static [&'static str]] {
+        match subresource {
+            "" | "finalize" => &[&["status"]],
+            "status" => &[&["spec"]],
+            _ => &[],
+        }
+    }
+
     /// How the `scale` subresource works; `None` when the kind has none.
     fn scale(&self) -> Option<ScaleRules> {
         None

@@ -19,6 +19,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Streaming};
 
 use super::{Front, REQUEST_TIMEOUT, check_size};
+use crate::verbs::options::manager_of_agent;
 use crate::verbs::{
     Answer, Api, Body, Call, DeleteOptions, Epoch, Form, Include, ListOptions, PatchBody, Target,
     WriteOptions, forms,
@@ -42,13 +43,28 @@ fn call<T>(request: &Request<T>) -> Result<Call, Status> {
         .unwrap_or(REQUEST_TIMEOUT)
         .min(REQUEST_TIMEOUT);
     let identity = request.extensions().get::<Identity>().cloned();
+    let agent = agent(identity.as_ref(), request.metadata());
     let mut call = Call::new(identity, tokio::time::Instant::now() + asked);
+    call.agent = agent;
     if let Some(value) = request.metadata().get("ferrule-leader-epoch") {
         let epoch = value.to_str().ok().and_then(Epoch::parse);
         call.epoch =
             Some(epoch.ok_or_else(|| Status::bad_request("malformed ferrule-leader-epoch"))?);
     }
     Ok(call)
+}
+
+/// The field manager of callers that name none: a component is known by its certificate.
+fn agent(identity: Option<&Identity>, metadata: &MetadataMap) -> String {
+    let user = identity.map_or("", |identity| identity.user.as_str());
+    match user.strip_prefix("system:") {
+        Some(node) if node.starts_with("node:") => "kubelet".to_owned(),
+        Some(component) if component.starts_with("kube-") => manager_of_agent(component),
+        _ => {
+            let agent = metadata.get("user-agent").and_then(|text| text.to_str().ok());
+            manager_of_agent(agent.unwrap_or_default())
+        }
+    }
 }
 
 /// The client's deadline, as gRPC writes it.
@@ -344,11 +360,21 @@ impl Resources for ResourcesService {
             |message| message.resource.take(),
             async |api, call, target, message| {
                 check_size(message.patch.len())?;
-                let options = write_options("PatchOptions", message.options)?;
+                let apply = message.r#type == v1::PatchType::PatchApply as i32;
+                let given = message.options.unwrap_or_default();
+                let dry_run: &[&str] = if given.dry_run { &["All"] } else { &[] };
+                let options = WriteOptions::read_patch(
+                    apply,
+                    dry_run,
+                    &given.field_manager,
+                    &given.field_validation,
+                    message.force.then_some(true),
+                )?;
                 let patch = match v1::PatchType::try_from(message.r#type) {
                     Ok(v1::PatchType::PatchMerge) => PatchBody::merge(&message.patch)?,
                     Ok(v1::PatchType::PatchStrategicMerge) => PatchBody::strategic(&message.patch)?,
                     Ok(v1::PatchType::PatchJson) => PatchBody::json(&message.patch)?,
+                    Ok(v1::PatchType::PatchApply) => PatchBody::apply(&message.patch)?,
                     _ => return Err(PatchBody::unsupported()),
                 };
                 let answer = api.patch(call, target, &patch, &options).await?;

@@ -103,10 +103,11 @@ impl Api {
         if self.get_stored(&call, &target, "").await.is_ok() {
             return Ok(());
         }
-        match self
-            .create_value(&call, &target, object, &WriteOptions::default())
-            .await
-        {
+        let options = WriteOptions {
+            field_manager: SELF.to_owned(),
+            ..WriteOptions::default()
+        };
+        match self.create_value(&call, &target, object, &options).await {
             Err(status) if status.is_already_exists() => Ok(()),
             result => result.map(drop),
         }
@@ -130,7 +131,7 @@ impl Api {
             let mut new = current.value.clone();
             metadata(&mut new).remove("resourceVersion");
             new[field] = object[field].clone();
-            self.plan_update(&call, &target, Part::Object, new, current, world)
+            self.plan_update(&call, &target, Part::Object, new, current, world, Writes::By(SELF))
         };
         self.change(&call, &target, false, &mut plan)
             .await

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 
 use super::allocation::World;
 use super::effects::Effects;
-use super::metadata::{value_of, with_version};
-use super::{Answer, Api, Call, Target, epoch, errors};
+use super::metadata::{split, with_version};
+use super::{Answer, Api, Call, Target, epoch, errors, owners};
 use crate::admission::{self, NamespaceState};
 use crate::store::{CommitError, Compare, ReadAt, Txn};
 
@@ -22,8 +22,10 @@ use crate::store::{CommitError, Compare, ReadAt, Txn};
 pub(super) struct Current {
     /// As the cache has it.
     pub stored: Arc<Stored>,
-    /// As clients see it, with its resourceVersion.
+    /// As clients see it, with its resourceVersion but without managedFields.
     pub value: Value,
+    /// The managedFields, as JSON.
+    pub managed: Option<Bytes>,
 }
 
 /// What a plan wants done.
@@ -77,10 +79,14 @@ impl Api {
             let world = self.world(call, resource, &taken).await?;
             let snapshot = self.read(resource, ReadAt::Any, call).await?;
             let current = match snapshot.get(&target.namespace, &target.name) {
-                Some(stored) => Some(Current {
-                    value: value_of(&stored)?,
-                    stored,
-                }),
+                Some(stored) => {
+                    let (value, managed) = split(&stored)?;
+                    Some(Current {
+                        stored,
+                        value,
+                        managed,
+                    })
+                }
                 None => None,
             };
             let planned = match plan(current.as_ref(), &world) {
@@ -91,7 +97,9 @@ impl Api {
             };
             let planned = planned.map(|change| {
                 change.and_then(|(value, effects, removed)| {
-                    let bytes = object::canonicalize(value, self.stored_form(resource));
+                    let managed = owners::after(&effects.owners, current.as_ref(), &value);
+                    let form = self.stored_form(resource);
+                    let bytes = object::canonicalize_managed(value, form, managed.as_deref());
                     let same = |current: &Current| !removed && current.stored.bytes == bytes;
                     let unchanged = current.as_ref().is_some_and(same);
                     (!unchanged).then_some((bytes, effects, removed))

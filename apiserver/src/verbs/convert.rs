@@ -17,7 +17,7 @@ use ferrule_apimachinery::selector::{FieldRequirement, FieldSelector};
 use ferrule_apimachinery::status::Status;
 use serde_json::Value;
 
-use super::metadata::{value_of, with_version};
+use super::metadata::{split, with_version};
 use super::{Answer, Api};
 use crate::resources::conversion::conversion_for;
 
@@ -129,8 +129,9 @@ impl Api {
         resource: &Resource,
         stored: &Stored,
     ) -> Result<Stored, Status> {
-        let shown = self.from_stored(resource, value_of(stored)?)?;
-        let bytes = object::canonicalize(shown, resource);
+        let (value, managed) = split(stored)?;
+        let shown = self.from_stored(resource, value)?;
+        let bytes = object::canonicalize_managed(shown, resource, managed.as_deref());
         let splice = object::splice_offset(&bytes).map_err(Status::internal)?;
         Ok(Stored {
             header: stored.header.clone(),

@@ -1,5 +1,5 @@
 //! What a write changes besides its object, in the same transaction: a Service's addresses and
-//! ports, a Lease's epoch.
+//! ports, a Lease's epoch. And who owns the object's fields after it.
 
 use bytes::Bytes;
 
@@ -11,6 +11,17 @@ pub(super) struct Effects {
     pub compare: Vec<Compare>,
     pub put: Vec<(String, Bytes)>,
     pub delete: Vec<String>,
+    pub owners: Owners,
+}
+
+/// `metadata.managedFields` after a write.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Owners {
+    /// As before.
+    #[default]
+    AsBefore,
+    /// These, as JSON; `None` when nobody owns anything.
+    Now(Option<Bytes>),
 }
 
 impl Effects {

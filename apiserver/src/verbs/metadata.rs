@@ -22,10 +22,15 @@ pub(super) fn with_version(bytes: &Bytes, revision: i64) -> Bytes {
     out.into()
 }
 
-/// A stored object as a tree, with its resourceVersion.
+/// A stored object as a tree, with its resourceVersion and without managedFields.
 pub(super) fn value_of(stored: &Stored) -> Result<Value, Status> {
+    split(stored).map(|(value, _)| value)
+}
+
+/// The same, and the managedFields as JSON.
+pub(super) fn split(stored: &Stored) -> Result<(Value, Option<Bytes>), Status> {
     stored
-        .to_value()
+        .to_unmanaged()
         .map_err(|error| Status::internal(format!("a stored object cannot be read: {error}")))
 }
 

@@ -9,6 +9,7 @@
 //! ```
 
 pub mod allocation;
+mod apply;
 pub mod bootstrap;
 mod bound;
 mod change;
@@ -24,6 +25,7 @@ mod eviction;
 pub mod forms;
 mod metadata;
 pub mod options;
+mod owners;
 mod paging;
 mod patch;
 mod pods;
@@ -49,6 +51,7 @@ use crate::admission::TolerationSeconds;
 use crate::auth::{self, Attributes};
 use crate::store::{ReadAt, Snapshot, Store};
 
+pub use apply::Configuration;
 pub use decode::{Body, Media, write_yaml};
 pub use epoch::Epoch;
 pub use forms::{Form, Include};
@@ -92,6 +95,8 @@ pub struct Call {
     pub epoch: Option<Epoch>,
     /// When the caller must have its answer.
     pub deadline: Instant,
+    /// Who owns the fields that the call sets, where its options do not say.
+    pub agent: String,
     warnings: Mutex<Vec<String>>,
 }
 
@@ -103,6 +108,7 @@ impl Call {
             internal: false,
             epoch: None,
             deadline,
+            agent: String::new(),
             warnings: Mutex::default(),
         }
     }

@@ -28,6 +28,10 @@ pub struct WriteOptions {
     pub dry_run: bool,
     /// What to do with unknown fields.
     pub validation: FieldValidation,
+    /// Who owns the fields that the write sets; `""` is the call's agent.
+    pub field_manager: String,
+    /// Take fields that others own; of an apply alone.
+    pub force: Option<bool>,
 }
 
 impl WriteOptions {
@@ -38,8 +42,44 @@ impl WriteOptions {
         field_manager: &str,
         field_validation: &str,
     ) -> Result<WriteOptions, Status> {
-        let mut problems = check_dry_run(dry_run);
-        problems.extend(check_field_manager(field_manager));
+        Self::check(kind, dry_run, field_manager, field_validation, Vec::new())
+    }
+
+    /// Reads the options of a patch; an apply needs a manager, and nothing else can be forced.
+    pub fn read_patch(
+        apply: bool,
+        dry_run: &[&str],
+        field_manager: &str,
+        field_validation: &str,
+        force: Option<bool>,
+    ) -> Result<WriteOptions, Status> {
+        let mut problems = Vec::new();
+        if apply && field_manager.is_empty() {
+            problems.push(FieldError::required(
+                &Path::new("fieldManager"),
+                "is required for apply patch",
+            ));
+        }
+        if !apply && force.is_some() {
+            problems.push(FieldError::forbidden(
+                &Path::new("force"),
+                "may not be specified for non-apply patch",
+            ));
+        }
+        let kind = "PatchOptions";
+        let options = Self::check(kind, dry_run, field_manager, field_validation, problems)?;
+        Ok(WriteOptions { force, ..options })
+    }
+
+    fn check(
+        kind: &str,
+        dry_run: &[&str],
+        field_manager: &str,
+        field_validation: &str,
+        mut problems: Vec<FieldError>,
+    ) -> Result<WriteOptions, Status> {
+        problems.extend(check_manager(field_manager));
+        problems.extend(check_dry_run(dry_run));
         let validation = match field_validation {
             "" | "Warn" => FieldValidation::Warn,
             "Ignore" => FieldValidation::Ignore,
@@ -58,28 +98,44 @@ impl WriteOptions {
         Ok(WriteOptions {
             dry_run: !dry_run.is_empty(),
             validation,
+            field_manager: field_manager.to_owned(),
+            force: None,
         })
     }
 }
 
-fn check_field_manager(name: &str) -> Vec<FieldError> {
-    const LONGEST: usize = 128;
-    let path = || Path::new("fieldManager");
+/// The longest name of a manager.
+const MANAGER_LIMIT: usize = 128;
+
+fn check_manager(name: &str) -> Vec<FieldError> {
+    let path = Path::new("fieldManager");
     let mut problems = Vec::new();
-    if name.len() > LONGEST {
-        problems.push(FieldError::too_long(&path(), LONGEST));
+    if name.len() > MANAGER_LIMIT {
+        problems.push(FieldError::too_long(&path, MANAGER_LIMIT));
     }
-    for (at, c) in name.char_indices() {
-        // Of blanks only the plain one can be printed.
-        if c.is_control() || c.is_whitespace() && c != ' ' {
-            let detail = format!(
-                "invalid character U+{:04X} (at position {at})",
-                u32::from(c)
-            );
-            problems.push(FieldError::invalid(&path(), name, detail));
-        }
+    for (at, c) in name.char_indices().filter(|(_, c)| !is_printable(*c)) {
+        let detail = format!("invalid character U+{:04X} (at position {at})", u32::from(c));
+        problems.push(FieldError::invalid(&path, name, detail));
     }
     problems
+}
+
+/// As Go sees it: of all blanks only the common one is printed.
+fn is_printable(c: char) -> bool {
+    c == ' ' || !(c.is_control() || c.is_whitespace())
+}
+
+/// The manager that a program's User-Agent names: what stands before the first slash.
+pub fn manager_of_agent(agent: &str) -> String {
+    let mut out = String::new();
+    let name = agent.split('/').next().unwrap_or_default();
+    for c in name.chars().filter(|c| is_printable(*c)) {
+        if out.len() + c.len_utf8() > MANAGER_LIMIT {
+            break;
+        }
+        out.push(c);
+    }
+    out
 }
 
 fn check_dry_run(dry_run: &[&str]) -> Vec<FieldError> {

@@ -1,12 +1,15 @@
-//! Patch: merge, strategic merge and JSON patches, applied again after a conflict.
+//! Patch: merge, strategic merge and JSON patches, applied again after a conflict. Server-side apply has
+//! a file of its own.
 
 use ferrule_apimachinery::patch;
 use ferrule_apimachinery::status::{Reason, Status};
 use serde_json::Value;
 
 use super::allocation::World;
+use super::apply::Configuration;
 use super::change::Current;
 use super::metadata::{check_name_matches, check_namespace_matches};
+use super::owners::{Writes, manager, whole};
 use super::write::Part;
 use super::{Answer, Api, Call, Target, WriteOptions, errors};
 
@@ -19,6 +22,8 @@ pub enum PatchBody {
     Strategic(Value),
     /// `application/json-patch+json`.
     Json(Value),
+    /// `application/apply-patch+yaml`.
+    Apply(Configuration),
 }
 
 impl PatchBody {
@@ -39,6 +44,34 @@ impl PatchBody {
     pub fn json(bytes: &[u8]) -> Result<PatchBody, Status> {
         let error = |why: String| Status::bad_request(format!("error decoding patch: {why}"));
         parse(bytes).map(PatchBody::Json).map_err(error)
+    }
+
+    /// Reads a configuration to apply.
+    pub fn apply(bytes: &[u8]) -> Result<PatchBody, Status> {
+        Configuration::read(bytes).map(PatchBody::Apply)
+    }
+
+    /// Whether the patch says something about who owns fields.
+    fn is_about_owners(&self) -> bool {
+        match self {
+            PatchBody::Merge(change) | PatchBody::Strategic(change) => {
+                !change["metadata"]["managedFields"].is_null()
+            }
+            PatchBody::Json(operations) => {
+                let mut named = operations
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .flat_map(|operation| [&operation["path"], &operation["from"]])
+                    .filter_map(Value::as_str);
+                named.any(|path| {
+                    path.is_empty()
+                        || path == "/metadata"
+                        || path.starts_with("/metadata/managedFields")
+                })
+            }
+            PatchBody::Apply(_) => false,
+        }
     }
 
     /// 415 for a patch of no known type.
@@ -74,20 +107,29 @@ impl Api {
             return self.patch_scale(call, target, patch, options).await;
         }
         let part = Part::of(target).ok_or_else(Status::method_not_allowed)?;
+        if let PatchBody::Apply(config) = patch {
+            return self.apply(call, target, part, config, options).await;
+        }
         let resource = &target.resource;
+        let about_owners = patch.is_about_owners();
         let mut plan = |current: Option<&Current>, world: &World| {
             let current = current.ok_or_else(|| errors::not_found(resource, &target.name))?;
-            let shown = match resource.is_stored_form() {
-                true => None,
-                false => Some(self.from_stored(resource, current.value.clone())?),
+            let patched = |original: Value| {
+                let shown = self.from_stored(resource, original)?;
+                let patched = self.apply_patch(&resource.schema_type, &shown, patch)?;
+                self.decode_patched(call, resource, patched, options.validation)
             };
-            let original = shown.as_ref().unwrap_or(&current.value);
-            let patched = self.apply_patch(&resource.schema_type, original, patch)?;
-            let mut new = self.decode_patched(call, resource, patched, options.validation)?;
+            // Few patches look at managedFields; those that are refused show them.
+            let mut new = if about_owners {
+                patched(whole(current))?
+            } else {
+                patched(current.value.clone()).or_else(|_| patched(whole(current)))?
+            };
             check_name_matches(target, &new)?;
             check_namespace_matches(target, &mut new)?;
             let new = self.to_stored(resource, new)?;
-            self.plan_update(call, target, part, new, current, world)
+            let by = Writes::By(manager(call, options));
+            self.plan_update(call, target, part, new, current, world, by)
         };
         let changed = self.change(call, target, options.dry_run, &mut plan);
         self.shown(resource, changed.await?.answer())
@@ -108,6 +150,7 @@ impl Api {
                 let id = id.ok_or_else(|| Status::internal(format!("no type {schema_type}")))?;
                 patch::strategic_merge(self.schema(), id, original.clone(), change)
             }
+            PatchBody::Apply(_) => return Err(PatchBody::unsupported()),
         };
         patched.map_err(Status::from)
     }

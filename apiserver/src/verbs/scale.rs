@@ -1,5 +1,9 @@
 //! The subresource `scale`: how many, without knowing what of.
 
+use bytes::Bytes;
+use ferrule_apimachinery::apply::{
+    Live, Managers, OneVersion, Ownership, SCALE_VERSION, ScaledField, Writer,
+};
 use ferrule_apimachinery::field::{FieldError, Path};
 use ferrule_apimachinery::object::Stored;
 use ferrule_apimachinery::selector::LabelSelector;
@@ -8,7 +12,8 @@ use serde_json::{Map, Value, json};
 
 use super::allocation::World;
 use super::change::Current;
-use super::metadata::{check_name_matches, meta_text, metadata, value_of};
+use super::metadata::{check_name_matches, meta_text, metadata, seconds, value_of};
+use super::owners::{Writes, manager, read_or_none};
 use super::write::Part;
 use super::{Answer, Api, Body, Call, PatchBody, Target, WriteOptions, errors};
 use crate::resources::{self, ScaleRules};
@@ -37,8 +42,12 @@ impl Api {
     ) -> Result<Answer, Status> {
         let scale = self.decode_other(body, "autoscaling/v1", "Scale", SCALE_TYPE)?;
         check_name_matches(target, &scale)?;
-        self.set_scale(call, target, options, &|_| Ok(scale.clone()))
-            .await
+        self.set_scale(call, target, options, &|current, world| {
+            let scale = scale.clone();
+            let managed = self.scale_owners(call, target, current, &scale, options, world)?;
+            Ok((scale, managed))
+        })
+        .await
     }
 
     pub(super) async fn patch_scale(
@@ -49,12 +58,95 @@ impl Api {
         options: &WriteOptions,
     ) -> Result<Answer, Status> {
         let rules = Self::scale_rules(target)?;
-        self.set_scale(call, target, options, &|current| {
-            let patched = self.apply_patch(SCALE_TYPE, &scale(rules, &current.value), patch)?;
+        self.set_scale(call, target, options, &|current, world| {
+            let live = scale(rules, &current.value);
+            if let PatchBody::Apply(config) = patch {
+                let by = manager(call, options);
+                let applied = self.with_scale_owners(target, current, |ownership, managed| {
+                    let live = Live {
+                        object: &live,
+                        absent: false,
+                    };
+                    let json = managed.to_json();
+                    let applied = config.apply_to(
+                        ownership,
+                        live,
+                        json.as_deref(),
+                        by,
+                        options,
+                        world.now,
+                    )?;
+                    Ok((applied.managed, applied.object))
+                })?;
+                check_name_matches(target, &applied.1)?;
+                return Ok((applied.1, applied.0));
+            }
+            let patched = self.apply_patch(SCALE_TYPE, &live, patch)?;
             check_name_matches(target, &patched)?;
-            Ok(patched)
+            let managed = self.scale_owners(call, target, current, &patched, options, world)?;
+            Ok((patched, managed))
         })
         .await
+    }
+
+    /// The owners of the object after a write of its Scale that was no apply.
+    fn scale_owners(
+        &self,
+        call: &Call,
+        target: &Target,
+        current: &Current,
+        new: &Value,
+        options: &WriteOptions,
+        world: &World,
+    ) -> Result<Option<Bytes>, Status> {
+        let live = scale(Self::scale_rules(target)?, &current.value);
+        let now = seconds(world.now);
+        let writer = Writer {
+            manager: manager(call, options),
+            force: false,
+            now: &now,
+        };
+        let (managed, ()) = self.with_scale_owners(target, current, |ownership, managed| {
+            let live = Live {
+                object: &live,
+                absent: false,
+            };
+            let before = managed.to_json();
+            let after = ownership.update(live, new, managed, writer);
+            Ok((after.map_or(before, |after| after.to_json()), ()))
+        })?;
+        Ok(managed)
+    }
+
+    /// The owners of the object, when `write` says who owns its Scale's fields, and what else it says.
+    fn with_scale_owners<T>(
+        &self,
+        target: &Target,
+        current: &Current,
+        write: impl FnOnce(&Ownership<'_>, Managers<'_>) -> Result<(Option<Vec<u8>>, T), Status>,
+    ) -> Result<(Option<Bytes>, T), Status> {
+        let rules = Self::scale_rules(target)?;
+        let id = self.schema().type_id(SCALE_TYPE);
+        let ownership = Ownership {
+            schema: self.schema(),
+            id: id.ok_or_else(|| Status::internal("no type of scales"))?,
+            api_version: SCALE_VERSION,
+            kind: "Scale",
+            subresource: "scale",
+            reset: &[],
+            versions: &OneVersion,
+        };
+        let api_version = target.resource.api_version();
+        let path: Vec<&str> = rules.spec_replicas.split('.').collect();
+        let field = ScaledField {
+            api_version: &api_version,
+            path: &path,
+        };
+        let parent = read_or_none(current.managed.as_deref());
+        let (scale, more) = write(&ownership, field.to_scale(&parent))?;
+        let scale = read_or_none(scale.as_deref());
+        let managed = field.to_parent(parent, &scale).to_json();
+        Ok((managed.map(Bytes::from), more))
     }
 
     async fn set_scale(
@@ -62,7 +154,7 @@ impl Api {
         call: &Call,
         target: &Target,
         options: &WriteOptions,
-        wanted: &(dyn Fn(&Current) -> Result<Value, Status> + Sync),
+        wanted: &(dyn Fn(&Current, &World) -> Result<(Value, Option<Bytes>), Status> + Sync),
     ) -> Result<Answer, Status> {
         let rules = Self::scale_rules(target)?;
         let parent = Target {
@@ -72,7 +164,7 @@ impl Api {
         let mut plan = |current: Option<&Current>, world: &World| {
             let current =
                 current.ok_or_else(|| errors::not_found(&target.resource, &target.name))?;
-            let scale = wanted(current)?;
+            let (scale, managed) = wanted(current, world)?;
             let replicas = scale["spec"]["replicas"].as_i64().unwrap_or_default();
             if replicas < 0 {
                 let path = Path::new("spec").child("replicas");
@@ -100,7 +192,8 @@ impl Api {
             if version.is_string() {
                 metadata(&mut new).insert("resourceVersion".into(), version);
             }
-            self.plan_update(call, &parent, Part::Object, new, current, world)
+            let known = Writes::Known(managed.as_ref());
+            self.plan_update(call, &parent, Part::Object, new, current, world, known)
         };
         let answer = self
             .change(call, &parent, options.dry_run, &mut plan)

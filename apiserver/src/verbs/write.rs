@@ -11,7 +11,8 @@ use super::metadata::{
     carry_over, check_name_matches, check_namespace_matches, check_revision, check_uid,
     check_unconditional, deletion_is_complete, meta_text, stamp, value_of,
 };
-use super::{Answer, Api, Body, Call, Target, WriteOptions, errors};
+use super::owners::{Writes, manager};
+use super::{Answer, Api, Body, Call, Target, WriteOptions, errors, owners};
 use crate::admission::{self, DefaultClass, Operation, PriorityClass};
 use crate::resources::{self, Context, PartRules, Rules};
 use crate::store::{ReadAt, Snapshot};
@@ -98,7 +99,8 @@ impl Api {
             };
             let target = target.named(&name);
             let mut plan = |current: Option<&Current>, world: &World| {
-                self.plan_create(call, &target, rules, object.clone(), current, world)
+                let by = Writes::By(manager(call, options));
+                self.plan_create(call, &target, rules, object.clone(), current, world, by)
             };
             match self.change(call, &target, options.dry_run, &mut plan).await {
                 Err(status)
@@ -115,6 +117,7 @@ impl Api {
         Err(Status::internal("no name was generated"))
     }
 
+    #[allow(clippy::too_many_arguments, reason = "they are what a write is")]
     pub(super) fn plan_create(
         &self,
         call: &Call,
@@ -123,14 +126,18 @@ impl Api {
         mut new: Value,
         current: Option<&Current>,
         world: &World,
+        writes: Writes<'_>,
     ) -> Result<Step, Status> {
         let resource = &target.resource;
         let version = meta_text(&new, "resourceVersion").to_owned();
+        let sent = owners::take_sent(&mut new);
         stamp(&mut new, target, world.now);
+        let owners = self.owners(target, None, &new, sent, writes, world.now)?;
         let namespace = self.namespace_condition(target, world)?;
         self.admit(call, target, Operation::Create, &mut new, None, world)?;
         let mut effects = self.effects(target, None, Some(&mut new), world)?;
         effects.compare.extend(namespace);
+        effects.owners = owners;
         let api_version = resource.api_version();
         let groups = call.groups();
         let context = Context {
@@ -184,11 +191,12 @@ impl Api {
         let mut made = false;
         let mut plan = |current: Option<&Current>, world: &World| {
             made = current.is_none();
+            let by = Writes::By(manager(call, options));
             match current {
                 Some(current) => {
                     check_uid(target, &new, current)?;
                     check_unconditional(target, rules, &new)?;
-                    self.plan_update(call, target, part, new.clone(), current, world)
+                    self.plan_update(call, target, part, new.clone(), current, world, by)
                 }
                 None if make => {
                     let mut new = new.clone();
@@ -196,7 +204,7 @@ impl Api {
                     if let Some(meta) = new["metadata"].as_object_mut() {
                         meta.remove("resourceVersion");
                     }
-                    self.plan_create(call, target, rules, new, None, world)
+                    self.plan_create(call, target, rules, new, None, world, by)
                 }
                 None => Err(errors::not_found(&target.resource, &target.name)),
             }
@@ -210,6 +218,7 @@ impl Api {
     }
 
     /// What a changed object becomes: the rules of its kind, and whether its deletion is complete now.
+    #[allow(clippy::too_many_arguments, reason = "they are what a write is")]
     pub(super) fn plan_update(
         &self,
         call: &Call,
@@ -218,10 +227,12 @@ impl Api {
         mut new: Value,
         current: &Current,
         world: &World,
+        writes: Writes<'_>,
     ) -> Result<Step, Status> {
         let resource = &target.resource;
         let old = &current.value;
         check_revision(target, &new, current)?;
+        let sent = owners::take_sent(&mut new);
         carry_over(&mut new, old);
         let rules = resources::rules_for(resource);
         let api_version = resource.api_version();
@@ -232,17 +243,17 @@ impl Api {
             groups: &groups,
             api_version: &api_version,
         };
+        rules.default(&mut new);
+        let owners = self.owners(target, Some(current), &new, sent, writes, world.now)?;
         let mut effects = Effects::default();
         let problems = match part {
             Part::Object => {
-                rules.default(&mut new);
                 self.admit(call, target, Operation::Update, &mut new, Some(old), world)?;
                 effects = self.effects(target, Some(old), Some(&mut new), world)?;
                 rules.prepare_update(&mut new, old, &context);
                 rules.validate_update(&new, old, &context)
             }
             Part::Status => {
-                rules.default(&mut new);
                 rules.prepare_status(&mut new, old, &context);
                 rules.validate_status(&new, old, &context)
             }
@@ -270,9 +281,11 @@ impl Api {
             }
         }
         if deletion_is_complete(resource, &new, old) {
-            let effects = self.effects(target, Some(old), None, world)?;
+            let mut effects = self.effects(target, Some(old), None, world)?;
+            effects.owners = owners;
             return Ok(Step::Remove(new, effects));
         }
+        effects.owners = owners;
         Ok(Step::Put(new, effects))
     }
 
@@ -308,7 +321,7 @@ impl Api {
 
     /// A pod that names an account needs it to be there. The account `default` may come later: it is
     /// made when its namespace is.
-    async fn check_service_account(
+    pub(super) async fn check_service_account(
         &self,
         call: &Call,
         target: &Target,

@@ -155,7 +155,7 @@ fn lists_with_keys_are_merged_item_by_item() {
     assert_eq!(names(&two), ["A", "B", "C"]);
     // The order is that of the configuration; what only the object has keeps its place.
     for (applied, expected) in [
-        (vec!["B", "A"], vec!["B", "A", "C"]),
+        (vec!["B", "A"], vec!["B", "C", "A"]),
         (vec!["B"], vec!["B", "C"]),
         (vec!["N", "A", "B"], vec!["N", "A", "B", "C"]),
         (vec!["A", "N", "B"], vec!["A", "N", "B", "C"]),

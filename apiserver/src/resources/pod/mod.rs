@@ -22,6 +22,18 @@ use super::{Context, PartRules, Rules, meta};
 pub struct Pod;
 
 impl Rules for Pod {
+    fn reset_fields(&self, subresource: &str) -> &'static [&'static [&'static str]] {
+        match subresource {
+            "" => &[&["status"]],
+            "status" => &[
+                &["spec"],
+                &["metadata", "deletionTimestamp"],
+                &["metadata", "ownerReferences"],
+            ],
+            _ => &[],
+        }
+    }
+
     fn default(&self, object: &mut Value) {
         defaults::default_pod(object);
         default_addresses(object);

@@ -34,6 +34,14 @@ const COLUMNS: &[Column] = &[
 ];
 
 impl Rules for VolumeAttachment {
+    fn reset_fields(&self, subresource: &str) -> &'static [&'static [&'static str]] {
+        match subresource {
+            "" => &[&["status"]],
+            "status" => &[&["metadata"], &["spec"]],
+            _ => &[],
+        }
+    }
+
     fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
         set(new, "status", json!({ "attached": false }));
     }

@@ -25,6 +25,14 @@ const COLUMNS: &[Column] = &[
 ];
 
 impl Rules for Deployment {
+    fn reset_fields(&self, subresource: &str) -> &'static [&'static [&'static str]] {
+        match subresource {
+            "" => &[&["status"]],
+            "status" => &[&["spec"], &["metadata", "labels"]],
+            _ => &[],
+        }
+    }
+
     fn default(&self, object: &mut Value) {
         let Some(spec) = child(object, "spec") else {
             return;

@@ -83,6 +83,17 @@ impl Query {
         )
     }
 
+    /// The options of a patch.
+    pub fn patch(&self, apply: bool) -> Result<WriteOptions, Status> {
+        WriteOptions::read_patch(
+            apply,
+            &self.all("dryRun"),
+            self.text("fieldManager"),
+            self.text("fieldValidation"),
+            self.has("force").then(|| self.flag("force")),
+        )
+    }
+
     /// The options of a delete that has no body, as DeleteOptions.
     pub fn delete(&self) -> Result<serde_json::Value, Status> {
         let mut options = serde_json::json!({});

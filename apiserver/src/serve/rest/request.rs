@@ -13,7 +13,7 @@ use ferrule_proto::v1;
 use futures::TryStreamExt;
 use http::HeaderValue;
 use http::Method;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, USER_AGENT};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
@@ -25,6 +25,7 @@ use super::{answer, list, watch};
 use crate::serve::bodies::{BODY_TIMEOUT, Turn};
 use crate::serve::{BODY_LIMIT, Front, REQUEST_TIMEOUT, check_size};
 use crate::verbs::connect::{Parameters, of_kubelet};
+use crate::verbs::options::manager_of_agent;
 use crate::verbs::{
     Answer, Api, Body, Call, DeleteOptions, Epoch, Form, Media, Page, PatchBody, Target, forms,
 };
@@ -83,6 +84,7 @@ pub(super) async fn serve(
     };
     let deadline = tokio::time::Instant::now() + timeout;
     let mut call = Call::new(Some(identity), deadline);
+    call.agent = manager_of_agent(text(request.headers(), USER_AGENT));
     let resource = place.resource.clone();
     let subresource = place.subresource.clone();
     let head = request.method() == Method::HEAD;
@@ -182,13 +184,16 @@ impl Asked<'_> {
             }
             "patch" => {
                 let kind = text(&parts.headers, CONTENT_TYPE);
-                let read = match kind.split(';').next().unwrap_or_default().trim() {
+                let kind = kind.split(';').next().unwrap_or_default().trim();
+                let read: fn(&[u8]) -> Result<PatchBody, Status> = match kind {
                     "application/merge-patch+json" => PatchBody::merge,
                     "application/strategic-merge-patch+json" => PatchBody::strategic,
                     "application/json-patch+json" => PatchBody::json,
+                    "application/apply-patch+yaml" => PatchBody::apply,
                     _ => return Err(PatchBody::unsupported()),
                 };
-                let options = self.query.write("PatchOptions")?;
+                let apply = kind == "application/apply-patch+yaml";
+                let options = self.query.patch(apply)?;
                 let patch = read(&self.read_body(body).await?)?;
                 api.patch(call, &target, &patch, &options).await?
             }
