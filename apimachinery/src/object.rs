@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::header::Header;
+pub use split::without_managed_fields;
 use crate::scheme::Resource;
 
 /// The owners of an object's fields: in a tree they are left out, and stay JSON.

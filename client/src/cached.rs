@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ferrule_apimachinery::header::Header;
+use ferrule_apimachinery::object::without_managed_fields;
 use serde::de::DeserializeOwned;
 
 /// The name of an object within its resource.
@@ -70,7 +71,8 @@ pub struct Typed<T>(pub T);
 
 impl<T: DeserializeOwned + Send + Sync + 'static> Projection for Typed<T> {
     fn project(_: &Header, json: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(json).map(Typed)
+        // Nobody here has a use for managedFields, which would be as large as the rest.
+        serde_json::from_slice(&without_managed_fields(json)).map(Typed)
     }
 }
 

@@ -90,3 +90,34 @@ proptest! {
         prop_assert_eq!(&stored.to_value().unwrap(), &expected);
     }
 }
+
+#[test]
+fn managed_fields_are_kept_apart_from_the_tree() {
+    let scheme = Scheme::builtin();
+    let resource = scheme.lookup("", "v1", "configmaps").unwrap();
+    let list = r#"[{"manager":"m"}]"#;
+    for metadata in [
+        json!({"name": "a"}),
+        json!({"labels": {"a": "b"}}),
+        json!({"labels": {"a": "b"}, "name": "a", "uid": "u"}),
+        json!({}),
+    ] {
+        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata});
+        let plain = canonicalize(object.clone(), resource);
+        let bytes = canonicalize_managed(object.clone(), resource, Some(list.as_bytes()));
+        let mut whole = object.clone();
+        whole["metadata"]["managedFields"] = serde_json::from_str(list).unwrap();
+        // The same as if they were in the tree.
+        assert_eq!(bytes, canonicalize(whole, resource));
+        assert_eq!(&*without_managed_fields(&bytes), &*plain);
+        assert_eq!(&*without_managed_fields(&plain), &*plain);
+        let stored = Stored::parse(resource, bytes, 0, 0).unwrap();
+        let (tree, managed) = stored.to_unmanaged().unwrap();
+        assert_eq!(tree, object);
+        assert_eq!(managed.as_deref(), Some(list.as_bytes()));
+    }
+    // Only those of the object itself.
+    let pod = br#"{"spec":{"metadata":{"managedFields":[]}}}"#;
+    assert_eq!(&*without_managed_fields(pod), pod);
+    assert_eq!(&*without_managed_fields(b"no JSON"), b"no JSON");
+}

@@ -8,6 +8,7 @@ use ferrule_apimachinery::status::Status;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::owners::{SELF, Writes};
 use super::{Api, Call, Target, WriteOptions};
 use crate::resources::SYSTEM_CLASSES;
 use crate::verbs::allocation::World;
