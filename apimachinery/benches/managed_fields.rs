@@ -11,7 +11,11 @@ use serde_json::{Value, json};
 const ROUNDS: u32 = 20_000;
 const NOW: &str = "2026-01-02T03:04:05Z";
 
-fn rules(api_version: &'static str, kind: &'static str, subresource: &'static str) -> Ownership<'static> {
+fn rules(
+    api_version: &'static str,
+    kind: &'static str,
+    subresource: &'static str,
+) -> Ownership<'static> {
     let schema = Schema::builtin();
     Ownership {
         schema,
@@ -97,9 +101,14 @@ fn main() {
             }),
         )
     };
-    let (first, second) = (lease("2026-01-01T00:00:00.000000Z"), lease("2026-01-01T00:00:10.000000Z"));
+    let (first, second) = (
+        lease("2026-01-01T00:00:00.000000Z"),
+        lease("2026-01-01T00:00:10.000000Z"),
+    );
     let managed = measure("Lease: create", || write(&lease_rules, None, &first, b"[]"));
-    measure("Lease: renewal", || write(&lease_rules, Some(&first), &second, &managed));
+    measure("Lease: renewal", || {
+        write(&lease_rules, Some(&first), &second, &managed)
+    });
 
     let pods = rules("v1", "Pod", "");
     let pod = complete(&pods, pod());
@@ -114,13 +123,13 @@ fn main() {
     measure("Pod: next status", || {
         write(&status_rules, Some(&ready), &next, &both)
     });
-    measure("Pod: the same again", || write(&pods, Some(&ready), &ready, &both));
+    measure("Pod: the same again", || {
+        write(&pods, Some(&ready), &ready, &both)
+    });
 }
 
 fn with_status(rules: &Ownership<'_>, pod: &Value, phase: &str) -> Value {
-    let condition = |kind: &str| {
-        json!({"type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z", "lastProbeTime": null})
-    };
+    let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z", "lastProbeTime": null});
     let mut pod = pod.clone();
     pod["status"] = json!({
         "phase": phase,

@@ -16,8 +16,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::header::Header;
-pub use split::without_managed_fields;
 use crate::scheme::Resource;
+pub use split::without_managed_fields;
 
 /// The owners of an object's fields: in a tree they are left out, and stay JSON.
 const MANAGED_FIELDS: &str = "managedFields";
@@ -66,7 +66,11 @@ fn write_managed(out: &mut Vec<u8>, metadata: &Map<String, Value>, managed: &[u8
     let mut managed = Some(managed);
     let mut first = true;
     let mut key = |out: &mut Vec<u8>, key: &str| {
-        out.push(if std::mem::take(&mut first) { b'{' } else { b',' });
+        out.push(if std::mem::take(&mut first) {
+            b'{'
+        } else {
+            b','
+        });
         write_text(out, key);
         out.push(b':');
     };

@@ -28,12 +28,7 @@ struct Change<'a> {
 }
 
 /// Compares two objects of a type.
-pub fn compare<'a>(
-    schema: &Schema,
-    id: TypeId,
-    old: &'a Value,
-    new: &'a Value,
-) -> Comparison<'a> {
+pub fn compare<'a>(schema: &Schema, id: TypeId, old: &'a Value, new: &'a Value) -> Comparison<'a> {
     let mut out = Vec::new();
     Pass { schema }.value(root(&Kind::Struct(id)), Some(old), Some(new), &mut out);
     Comparison(out)

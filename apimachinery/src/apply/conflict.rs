@@ -58,7 +58,10 @@ pub(super) fn refusal(mut conflicts: Vec<Conflict<'_>>) -> Status {
         }
     }
     let message = match &*causes {
-        [one] => format!("Apply failed with 1 conflict: {}: {}", one.message, one.field),
+        [one] => format!(
+            "Apply failed with 1 conflict: {}: {}",
+            one.message, one.field
+        ),
         _ => format!(
             "Apply failed with {} conflicts: {}",
             causes.len(),

@@ -183,12 +183,11 @@ impl<'a> Element<'a> {
                 keys.sort();
                 Element::Key(keys)
             }
-            "i" => Element::Index(rest.parse().map_err(|_| {
-                format!(
-                    "strconv.Atoi: parsing {}: invalid syntax",
-                    quote(rest)
-                )
-            })?),
+            "i" => {
+                Element::Index(rest.parse().map_err(|_| {
+                    format!("strconv.Atoi: parsing {}: invalid syntax", quote(rest))
+                })?)
+            }
             _ => return Ok(None),
         }))
     }

@@ -243,9 +243,15 @@ impl<'a> Managers<'a> {
     /// Whether the two differ in nothing but times.
     pub fn same_fields(&self, other: &Managers<'_>) -> bool {
         self.0.len() == other.0.len()
-            && self.0.iter().zip(&other.0).all(|((own, mine), (its, theirs))| {
-                own == its && mine.api_version == theirs.api_version && mine.fields == theirs.fields
-            })
+            && self
+                .0
+                .iter()
+                .zip(&other.0)
+                .all(|((own, mine), (its, theirs))| {
+                    own == its
+                        && mine.api_version == theirs.api_version
+                        && mine.fields == theirs.fields
+                })
     }
 }
 

@@ -106,7 +106,10 @@ fn list_items(schema: &Schema, items: Items<'_>, live: &[Value], applied: &[Valu
         .map(|(element, _)| element)
         .filter(|element| live.by_element.contains_key(element))
         .peekable();
-    let (mut left, mut right) = (live.order.iter().peekable(), applied.order.iter().peekable());
+    let (mut left, mut right) = (
+        live.order.iter().peekable(),
+        applied.order.iter().peekable(),
+    );
     let mut out = Vec::with_capacity(live.order.len().max(applied.order.len()));
     while left.peek().is_some() || right.peek().is_some() {
         if let (Some((element, _)), Some((next, given))) = (left.peek(), right.peek()) {

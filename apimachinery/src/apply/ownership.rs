@@ -364,8 +364,7 @@ impl Ownership<'_> {
         let mut comparison = compare(self.schema, self.id, live.object, &object);
         comparison.exclude(self.reset);
         let keeper = Some((&identity, writer.force));
-        let mut managed = self
-            .lose(live.object, &object, &comparison, managed, keeper)?;
+        let mut managed = self.lose(live.object, &object, &comparison, managed, keeper)?;
         let unchanged = same(live.object, &object);
         if let Some(mut own) = managed.remove(&identity) {
             own.fields = stripped(own.fields);
@@ -394,9 +393,7 @@ impl Ownership<'_> {
 
 /// The fields without those that nobody owns.
 fn stripped(fields: Set<'_>) -> Set<'_> {
-    let unowned = |node: &Node<'_>, names: &[&str]| {
-        matches!(&node.element, Element::Field(name) if names.contains(&&**name))
-    };
+    let unowned = |node: &Node<'_>, names: &[&str]| matches!(&node.element, Element::Field(name) if names.contains(&&**name));
     let nodes = fields.into_nodes().into_iter().filter_map(|mut node| {
         if unowned(&node, &["apiVersion", "kind"]) {
             return None;

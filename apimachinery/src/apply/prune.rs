@@ -81,7 +81,9 @@ fn add_back_owned<'v>(
         ) else {
             continue;
         };
-        let kept = part.fields(rules).union(whole.named(rules, fields).into_owned());
+        let kept = part
+            .fields(rules)
+            .union(whole.named(rules, fields).into_owned());
         let gone = whole.fields(rules).difference(&kept);
         pruned = whole.without(rules, &gone);
         merged = whole;

@@ -120,7 +120,8 @@ impl<'a> Walk<'_, 'a> {
         match (step, above.slot.shape(self.schema)) {
             (Element::Field(name), _) => outer.get(&**name),
             (step, Shape::List(items)) => {
-                let same = |item: &&Value| items.step(self.schema, item).is_ok_and(|own| own == *step);
+                let same =
+                    |item: &&Value| items.step(self.schema, item).is_ok_and(|own| own == *step);
                 let mut found = outer.as_array()?.iter().filter(same);
                 // Items that appear more than once are one value together.
                 found.next().filter(|_| found.next().is_none())

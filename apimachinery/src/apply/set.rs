@@ -90,7 +90,9 @@ impl<'a> Set<'a> {
 
     /// The node of an element.
     pub fn get(&self, element: &Element<'_>) -> Option<&Node<'a>> {
-        let place = self.0.binary_search_by(|node| compare(&node.element, element));
+        let place = self
+            .0
+            .binary_search_by(|node| compare(&node.element, element));
         self.0.get(place.ok()?)
     }
 

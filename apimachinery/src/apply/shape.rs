@@ -162,14 +162,12 @@ fn set_step(item: &Value) -> Result<Element<'_>, String> {
         Value::Object(_) => {
             Err("associative list without keys has an element that's a map type".to_owned())
         }
-        Value::Array(_) => {
-            Err("not supported: associative list with lists as elements".to_owned())
-        }
+        Value::Array(_) => Err("not supported: associative list with lists as elements".to_owned()),
         Value::Null => {
             Err("associative list without keys has an element that's an explicit null".to_owned())
         }
-        scalar => Scalar::of(scalar)
-            .map(Element::Value)
-            .ok_or_else(|| "associative list without keys has an element that's no scalar".to_owned()),
+        scalar => Scalar::of(scalar).map(Element::Value).ok_or_else(|| {
+            "associative list without keys has an element that's no scalar".to_owned()
+        }),
     }
 }

@@ -138,9 +138,12 @@ fn scalar_problem(kind: &Kind, value: &Value) -> Option<String> {
             "expected numeric (int or float), got {}",
             go_type(value)
         )),
-        Kind::Text | Kind::Bytes | Kind::Time | Kind::MicroTime if !value.is_string() => Some(
-            format!("expected string, got &value.valueUnstructured{{Value:{}}}", go_syntax(value)),
-        ),
+        Kind::Text | Kind::Bytes | Kind::Time | Kind::MicroTime if !value.is_string() => {
+            Some(format!(
+                "expected string, got &value.valueUnstructured{{Value:{}}}",
+                go_syntax(value)
+            ))
+        }
         Kind::Quantity | Kind::IntOrString if !scalar => {
             Some(format!("expected any scalar, got {}", boxed(value)))
         }
@@ -168,7 +171,10 @@ fn go_syntax(value: &Value) -> String {
         Value::Null => "interface {}(nil)".to_owned(),
         Value::String(text) => crate::field::quote(text),
         Value::Array(items) => {
-            format!("[]interface {{}}{{{}}}", join(items.iter().map(go_syntax).collect()))
+            format!(
+                "[]interface {{}}{{{}}}",
+                join(items.iter().map(go_syntax).collect())
+            )
         }
         Value::Object(map) => {
             let entry = |(key, value): (&String, &Value)| {

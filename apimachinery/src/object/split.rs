@@ -38,7 +38,10 @@ pub fn without_managed_fields(json: &[u8]) -> Cow<'_, [u8]> {
     };
     // The raw value borrows from `json`: the distance of the two is its offset.
     let value = raw.as_ptr() as usize - json.as_ptr() as usize;
-    let Some(start) = value.checked_sub(KEY.len()).filter(|at| json[*at..].starts_with(KEY)) else {
+    let Some(start) = value
+        .checked_sub(KEY.len())
+        .filter(|at| json[*at..].starts_with(KEY))
+    else {
         return Cow::Borrowed(json);
     };
     let (mut start, mut end) = (start, value + raw.len());

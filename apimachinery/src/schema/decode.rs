@@ -454,7 +454,10 @@ impl Seed<'_, '_, '_> {
             seen.push(key);
         }
         let reset = self.pass.is_object_metadata()
-            && found.get(MANAGED_FIELDS).and_then(Value::as_array).is_some_and(Vec::is_empty);
+            && found
+                .get(MANAGED_FIELDS)
+                .and_then(Value::as_array)
+                .is_some_and(Vec::is_empty);
         let mut out = schema.complete(id, found);
         if reset {
             // Here alone an empty list is not the same as none: it takes all fields from their owners.

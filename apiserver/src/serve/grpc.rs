@@ -61,7 +61,9 @@ fn agent(identity: Option<&Identity>, metadata: &MetadataMap) -> String {
         Some(node) if node.starts_with("node:") => "kubelet".to_owned(),
         Some(component) if component.starts_with("kube-") => manager_of_agent(component),
         _ => {
-            let agent = metadata.get("user-agent").and_then(|text| text.to_str().ok());
+            let agent = metadata
+                .get("user-agent")
+                .and_then(|text| text.to_str().ok());
             manager_of_agent(agent.unwrap_or_default())
         }
     }

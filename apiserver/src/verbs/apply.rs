@@ -109,7 +109,8 @@ impl Api {
         if part == Part::Object && resource.group.is_empty() && resource.plural == "pods" {
             let there = self.read(resource, ReadAt::Any, call).await?;
             if there.get(&target.namespace, &target.name).is_none() {
-                self.check_service_account(call, target, &config.value).await?;
+                self.check_service_account(call, target, &config.value)
+                    .await?;
             }
         }
         let mut made = false;
@@ -118,7 +119,8 @@ impl Api {
             if made && part != Part::Object {
                 return Err(errors::not_found(resource, &target.name));
             }
-            let (mut new, managed) = self.configured(call, target, current, config, options, world)?;
+            let (mut new, managed) =
+                self.configured(call, target, current, config, options, world)?;
             if let (None, uid @ 1..) = (current, meta_text(&new, "uid").len()) {
                 let uid = &meta_text(&new, "uid")[..uid];
                 let why = format!(

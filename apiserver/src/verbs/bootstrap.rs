@@ -132,7 +132,15 @@ impl Api {
             let mut new = current.value.clone();
             metadata(&mut new).remove("resourceVersion");
             new[field] = object[field].clone();
-            self.plan_update(&call, &target, Part::Object, new, current, world, Writes::By(SELF))
+            self.plan_update(
+                &call,
+                &target,
+                Part::Object,
+                new,
+                current,
+                world,
+                Writes::By(SELF),
+            )
         };
         self.change(&call, &target, false, &mut plan)
             .await

@@ -217,9 +217,11 @@ impl Api {
         patched: Value,
         validation: FieldValidation,
     ) -> Result<Value, Status> {
+        let id = self.schema().type_id(&resource.schema_type);
+        let id = id.ok_or_else(|| Status::internal(format!("no type {}", resource.schema_type)))?;
         let refuse = |patched: &Value, why: &dyn std::fmt::Display| {
-            let problem =
-                FieldError::invalid(&Path::new("patch"), patched.to_string(), why.to_string());
+            let shown = self.schema().to_declared_json(patched, id);
+            let problem = FieldError::invalid(&Path::new("patch"), shown, why.to_string());
             // Upstream does not say of which kind.
             Status::invalid("", "", "", &[problem])
         };
@@ -232,8 +234,6 @@ impl Api {
         };
         self.check_kind(&Expected::of(resource), &claimed)
             .map_err(|why| refuse(&patched, &why))?;
-        let id = self.schema().type_id(&resource.schema_type);
-        let id = id.ok_or_else(|| Status::internal(format!("no type {}", resource.schema_type)))?;
         let Decoded {
             mut value,
             problems,

@@ -20,8 +20,8 @@ use super::allocation::World;
 use super::change::{Current, Step};
 use super::effects::Effects;
 use super::metadata::{check_namespace_matches, meta_text, metadata, seconds, value_of};
-use super::pods::{done, set_condition};
 use super::owners::Writes;
+use super::pods::{done, set_condition};
 use super::write::Part;
 use super::{Answer, Api, Body, Call, DeleteOptions, Target, WriteOptions, errors};
 use crate::resources::selector;
@@ -174,7 +174,15 @@ impl Api {
             let current =
                 current.ok_or_else(|| errors::not_found(&target.resource, &target.name))?;
             let taken = with_one_less(&current.value, &pod.name, world.now)?;
-            self.plan_update(call, &target, Part::Status, taken, current, world, Writes::Unowned)
+            self.plan_update(
+                call,
+                &target,
+                Part::Status,
+                taken,
+                current,
+                world,
+                Writes::Unowned,
+            )
         };
         self.change(call, &target, dry_run, &mut plan)
             .await

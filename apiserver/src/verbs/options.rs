@@ -114,7 +114,10 @@ fn check_manager(name: &str) -> Vec<FieldError> {
         problems.push(FieldError::too_long(&path, MANAGER_LIMIT));
     }
     for (at, c) in name.char_indices().filter(|(_, c)| !is_printable(*c)) {
-        let detail = format!("invalid character U+{:04X} (at position {at})", u32::from(c));
+        let detail = format!(
+            "invalid character U+{:04X} (at position {at})",
+            u32::from(c)
+        );
         problems.push(FieldError::invalid(&path, name, detail));
     }
     problems

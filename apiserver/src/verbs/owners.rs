@@ -43,7 +43,9 @@ pub(super) fn manager<'a>(call: &'a Call, options: &'a WriteOptions) -> &'a str 
 /// What a client sent as managedFields; the object has none afterwards.
 pub(super) fn take_sent(object: &mut Value) -> Option<Value> {
     let metadata = object.get_mut("metadata")?.as_object_mut()?;
-    metadata.remove("managedFields").filter(|sent| !sent.is_null())
+    metadata
+        .remove("managedFields")
+        .filter(|sent| !sent.is_null())
 }
 
 /// The managedFields to store. Times alone are no change.
@@ -96,7 +98,10 @@ impl Versions for KindVersions<'_> {
             .api
             .scheme()
             .lookup(group, version, &self.resource.plural)?;
-        Some((self.api.schema().type_id(&other.schema_type)?, object.clone()))
+        Some((
+            self.api.schema().type_id(&other.schema_type)?,
+            object.clone(),
+        ))
     }
 }
 

@@ -126,7 +126,11 @@ impl Object {
                 "{} {}{}",
                 text("manager"),
                 text("operation"),
-                if entry["time"].is_null() { " (no time)" } else { "" }
+                if entry["time"].is_null() {
+                    " (no time)"
+                } else {
+                    ""
+                }
             );
             out[key] = entry["fieldsV1"].clone();
         }

@@ -38,8 +38,11 @@ fn sets() -> impl Strategy<Value = Set<'static>> {
 }
 
 fn maps() -> impl Strategy<Value = Map<String, Value>> {
-    prop::collection::btree_map("[a-d]", "[12]", 0..4)
-        .prop_map(|map| map.into_iter().map(|(key, value)| (key, json!(value))).collect())
+    prop::collection::btree_map("[a-d]", "[12]", 0..4).prop_map(|map| {
+        map.into_iter()
+            .map(|(key, value)| (key, json!(value)))
+            .collect()
+    })
 }
 
 /// A write to a ConfigMap's data.
@@ -70,9 +73,9 @@ fn data(object: &Object) -> Map<String, Value> {
 
 fn union_of_owners(object: &Object) -> Set<'_> {
     let managers = Managers::parse(&object.managed).expect("managed fields");
-    managers
-        .iter()
-        .fold(Set::new(), |all, (_, owned)| all.union(owned.fields.clone()))
+    managers.iter().fold(Set::new(), |all, (_, owned)| {
+        all.union(owned.fields.clone())
+    })
 }
 
 proptest! {

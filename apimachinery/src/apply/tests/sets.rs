@@ -13,7 +13,10 @@ fn fields_v1_is_read_and_written_in_one_form() {
         (r#"{"f:a":{}}"#, r#"{"f:a":{}}"#),
         // A parent without a dot is no member.
         (r#"{"f:a":{"f:b":{}}}"#, r#"{"f:a":{"f:b":{}}}"#),
-        (r#"{"f:a":{"f:b":{},".":{}}}"#, r#"{"f:a":{".":{},"f:b":{}}}"#),
+        (
+            r#"{"f:a":{"f:b":{},".":{}}}"#,
+            r#"{"f:a":{".":{},"f:b":{}}}"#,
+        ),
         // Sorted.
         (r#"{"f:b":{},"f:a":{}}"#, r#"{"f:a":{},"f:b":{}}"#),
         // Fields, keys, values, indices.
@@ -24,7 +27,10 @@ fn fields_v1_is_read_and_written_in_one_form() {
         // What is not known is left out, and a parent of nothing is a member.
         (r#"{"f:a":{"x:1":{}},"q:0":{}}"#, r#"{"f:a":{}}"#),
         // Repeated keys count together.
-        (r#"{"f:a":{"f:x":{}},"f:a":{"f:y":{}}}"#, r#"{"f:a":{"f:x":{},"f:y":{}}}"#),
+        (
+            r#"{"f:a":{"f:x":{}},"f:a":{"f:y":{}}}"#,
+            r#"{"f:a":{"f:x":{},"f:y":{}}}"#,
+        ),
         ("{\"f:q\\\"\":{}}", "{\"f:q\\\"\":{}}"),
     ] {
         assert_eq!(set(given).to_json(), written, "{given}");
@@ -36,8 +42,18 @@ fn fields_v1_is_read_and_written_in_one_form() {
 fn malformed_fields_are_refused() {
     let deep = format!("{}{}", r#"{"f:a":"#.repeat(200), "}".repeat(200));
     for bad in [
-        "", "[]", "{", r#"{"f:a":1}"#, r#"{"f":{}}"#, r#"{"fa":{}}"#, r#"{"k:x":{}}"#,
-        r#"{"k:{\"a\":{}}":{}}"#, r#"{"v:":{}}"#, r#"{"i:x":{}}"#, "{} {}", &deep,
+        "",
+        "[]",
+        "{",
+        r#"{"f:a":1}"#,
+        r#"{"f":{}}"#,
+        r#"{"fa":{}}"#,
+        r#"{"k:x":{}}"#,
+        r#"{"k:{\"a\":{}}":{}}"#,
+        r#"{"v:":{}}"#,
+        r#"{"i:x":{}}"#,
+        "{} {}",
+        &deep,
     ] {
         assert!(Set::parse(bad).is_err(), "{bad}");
     }
@@ -108,12 +124,21 @@ fn membership_is_of_exact_paths() {
 fn entries_are_read_strictly() {
     let entry = |change: &str| {
         let whole = r#"{"apiVersion":"v1","fieldsType":"FieldsV1","fieldsV1":{"f:a":{}},"manager":"m","operation":"Update"}"#;
-        format!("[{}]", whole.replace(change.split('>').next().unwrap_or(""), change.split('>').nth(1).unwrap_or("")))
+        format!(
+            "[{}]",
+            whole.replace(
+                change.split('>').next().unwrap_or(""),
+                change.split('>').nth(1).unwrap_or("")
+            )
+        )
     };
     for (change, why) in [
         ("Update>Upsert", "operation must be `Apply` or `Update`"),
         ("\"v1\">\"\"", "apiVersion must not be empty"),
-        ("\"FieldsV1\">\"\"", "missing fieldsType in managed fields entry 0"),
+        (
+            "\"FieldsV1\">\"\"",
+            "missing fieldsType in managed fields entry 0",
+        ),
         (
             "\"FieldsV1\">\"FieldsV2\"",
             "invalid fieldsType \"FieldsV2\" in managed fields entry 0",
@@ -123,7 +148,11 @@ fn entries_are_read_strictly() {
         assert_eq!(Managers::parse(json.as_bytes()).unwrap_err(), why, "{json}");
     }
     let bad = entry("f:a>fa");
-    assert!(Managers::parse(bad.as_bytes()).unwrap_err().starts_with("error decoding set: "));
+    assert!(
+        Managers::parse(bad.as_bytes())
+            .unwrap_err()
+            .starts_with("error decoding set: ")
+    );
     let good = entry("_>_");
     let managers = Managers::parse(good.as_bytes()).unwrap();
     assert_eq!(managers.to_json().unwrap(), good.as_bytes());
@@ -133,7 +162,11 @@ fn entries_are_read_strictly() {
 #[test]
 fn entries_are_sorted_as_upstream_sorts_them() {
     let entry = |manager: &str, operation: &str, time: &str| {
-        let time = if time.is_empty() { String::new() } else { format!(",\"time\":\"{time}\"") };
+        let time = if time.is_empty() {
+            String::new()
+        } else {
+            format!(",\"time\":\"{time}\"")
+        };
         format!(
             r#"{{"apiVersion":"v1","fieldsType":"FieldsV1","fieldsV1":{{"f:a":{{}}}},"manager":"{manager}","operation":"{operation}"{time}}}"#
         )

@@ -89,7 +89,10 @@ fn an_update_takes_what_it_changes() {
             }),
         ),
         // What is removed belongs to nobody.
-        (json!({"y": "2"}), json!({"one Update": {"f:data": {".": {}, "f:y": {}}}})),
+        (
+            json!({"y": "2"}),
+            json!({"one Update": {"f:data": {".": {}, "f:y": {}}}}),
+        ),
         // The map stays when all is replaced.
         (
             json!({"z": "1"}),
@@ -117,12 +120,8 @@ fn an_object_whose_owners_were_not_kept_stays_without() {
 #[test]
 fn the_time_moves_only_when_a_field_does() {
     let rules = rules_of("ConfigMap");
-    let made = Object::absent("ConfigMap").updated_at(
-        &rules,
-        "m",
-        BEFORE,
-        config_map(json!({"x": "1"})),
-    );
+    let made =
+        Object::absent("ConfigMap").updated_at(&rules, "m", BEFORE, config_map(json!({"x": "1"})));
     let time = |object: &Object| {
         serde_json::from_slice::<Value>(&object.managed).expect("JSON")[0]["time"].clone()
     };
@@ -167,8 +166,10 @@ fn fields_that_a_subresource_cannot_set_stay_with_their_owners() {
 fn items_that_appear_twice_are_owned_together() {
     let with = |values: &[&str]| {
         let mut new = deployment();
-        new["spec"]["template"]["spec"]["containers"][0]["env"] =
-            values.iter().map(|v| json!({"name": "A", "value": v})).collect();
+        new["spec"]["template"]["spec"]["containers"][0]["env"] = values
+            .iter()
+            .map(|v| json!({"name": "A", "value": v}))
+            .collect();
         new
     };
     let env = |object: &Object| {
@@ -242,7 +243,12 @@ fn who_scales_takes_replicas() {
     let timed = r#","time":"2025-01-01T00:00:00Z""#;
     let parent = format!(
         "[{},{}]",
-        entry("a", "apps/v1", r#"{"f:spec":{"f:paused":{},"f:replicas":{}}}"#, timed),
+        entry(
+            "a",
+            "apps/v1",
+            r#"{"f:spec":{"f:paused":{},"f:replicas":{}}}"#,
+            timed
+        ),
         entry("b", "apps/v1", r#"{"f:spec":{"f:paused":{}}}"#, timed),
     );
     let parent = Managers::parse(parent.as_bytes()).unwrap();
@@ -252,7 +258,15 @@ fn who_scales_takes_replicas() {
     };
     assert_eq!(
         text(&scale),
-        format!("[{}]", entry("a", "autoscaling/v1", r#"{"f:spec":{"f:replicas":{}}}"#, timed))
+        format!(
+            "[{}]",
+            entry(
+                "a",
+                "autoscaling/v1",
+                r#"{"f:spec":{"f:replicas":{}}}"#,
+                timed
+            )
+        )
     );
     // Nothing changed.
     assert_eq!(field.to_parent(parent.clone(), &scale), parent);
@@ -271,7 +285,12 @@ fn who_scales_takes_replicas() {
         text(&field.to_parent(parent.clone(), &scaler)),
         format!(
             "[{},{},{}]",
-            entry("s", "apps/v1", r#"{"f:spec":{"f:replicas":{}}}"#, r#","subresource":"scale""#),
+            entry(
+                "s",
+                "apps/v1",
+                r#"{"f:spec":{"f:replicas":{}}}"#,
+                r#","subresource":"scale""#
+            ),
             entry("a", "apps/v1", r#"{"f:spec":{"f:paused":{}}}"#, timed),
             entry("b", "apps/v1", r#"{"f:spec":{"f:paused":{}}}"#, timed),
         )
