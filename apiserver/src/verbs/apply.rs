@@ -130,6 +130,7 @@ impl Api {
             }
             check_name_matches(target, &new)?;
             check_namespace_matches(target, &mut new)?;
+            let mut new = self.to_stored(resource, new)?;
             let known = Writes::Known(managed.as_ref());
             match current {
                 Some(current) => self.plan_update(call, target, part, new, current, world, known),
@@ -146,7 +147,7 @@ impl Api {
             .await?
             .answer();
         answer.created = made;
-        Ok(answer)
+        self.shown(resource, answer)
     }
 
     /// The object with the configuration applied, and its owners.
@@ -160,16 +161,13 @@ impl Api {
         world: &World,
     ) -> Result<(Value, Option<Bytes>), Status> {
         let rules = self.ownership(target)?;
-        let empty;
-        let (object, managed) = match current {
-            Some(current) => (&current.value, current.managed.as_deref()),
-            None => {
-                empty = rules.empty();
-                (&empty, None)
-            }
+        let object = match current {
+            Some(current) => self.from_stored(&target.resource, current.value.clone())?,
+            None => rules.empty(),
         };
+        let managed = current.and_then(|current| current.managed.as_deref());
         let live = Live {
-            object,
+            object: &object,
             absent: current.is_none(),
         };
         let ownership = rules.ownership();

@@ -3,6 +3,9 @@
 //! The owners are worked out between the defaults and admission, as upstream does it: what admission
 //! and allocation add belongs to nobody.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use ferrule_apimachinery::apply::{Live, Managers, Ownership, Versions, Writer};
 use ferrule_apimachinery::schema::{Schema, TypeId};
@@ -88,20 +91,19 @@ fn same_but_version(a: &Value, b: &Value) -> bool {
 /// The versions of a kind.
 pub(super) struct KindVersions<'a> {
     api: &'a Api,
-    resource: &'a Resource,
+    resource: &'a Arc<Resource>,
 }
 
 impl Versions for KindVersions<'_> {
     fn convert(&self, object: &Value, api_version: &str) -> Option<(TypeId, Value)> {
         let (group, version) = split_api_version(api_version);
-        let other = self
-            .api
-            .scheme()
-            .lookup(group, version, &self.resource.plural)?;
-        Some((
-            self.api.schema().type_id(&other.schema_type)?,
-            object.clone(),
-        ))
+        let scheme = self.api.scheme();
+        let other = scheme.lookup(group, version, &self.resource.plural)?;
+        let own = split_api_version(object["apiVersion"].as_str()?);
+        let own = scheme.lookup(own.0, own.1, &self.resource.plural)?;
+        let stored = self.api.to_stored(own, object.clone()).ok()?;
+        let shown = self.api.from_stored(other, stored).ok()?;
+        Some((self.api.schema().type_id(&other.schema_type)?, shown))
     }
 }
 
@@ -184,13 +186,17 @@ impl Api {
             None => (read_or_none(live), false),
         };
         let rules = self.ownership(target)?;
-        let empty;
-        let (object, absent) = match current {
-            Some(current) => (&current.value, false),
-            None => {
-                empty = rules.empty();
-                (&empty, true)
-            }
+        let resource = &target.resource;
+        // Fields are those of the client's version.
+        let shown = |object: &Value| self.from_stored(resource, object.clone());
+        let object = match current {
+            None => Cow::Owned(rules.empty()),
+            Some(current) if resource.is_stored_form() => Cow::Borrowed(&current.value),
+            Some(current) => Cow::Owned(shown(&current.value)?),
+        };
+        let new = match resource.is_stored_form() {
+            true => Cow::Borrowed(new),
+            false => Cow::Owned(shown(new)?),
         };
         let now = seconds(now);
         let writer = Writer {
@@ -200,8 +206,11 @@ impl Api {
         };
         // Those that the client sent are kept even when its write changes nothing of theirs.
         let given = own_list.then(|| managed.to_json());
-        let live = Live { object, absent };
-        let after = rules.ownership().update(live, new, managed, writer);
+        let live = Live {
+            object: &object,
+            absent: current.is_none(),
+        };
+        let after = rules.ownership().update(live, &new, managed, writer);
         let after = after.map(|after| after.to_json());
         Ok(match after.or(given) {
             Some(json) => Owners::Now(json.map(Bytes::from)),
