@@ -106,7 +106,7 @@ impl Api {
         options: &WriteOptions,
     ) -> Result<Answer, Status> {
         let resource = &target.resource;
-        if part == Part::Object && resource.group.is_empty() && resource.plural == "pods" {
+        if part.is_object() && resource.group.is_empty() && resource.plural == "pods" {
             let there = self.read(resource, ReadAt::Any, call).await?;
             if there.get(&target.namespace, &target.name).is_none() {
                 self.check_service_account(call, target, &config.value)
@@ -116,7 +116,7 @@ impl Api {
         let mut made = false;
         let mut plan = |current: Option<&Current>, world: &World| {
             made = current.is_none();
-            if made && part != Part::Object {
+            if made && !part.is_object() {
                 return Err(errors::not_found(resource, &target.name));
             }
             let (mut new, managed) =

@@ -21,6 +21,9 @@ use crate::resources::{self, ScaleRules};
 /// The schema's name of what `scale` reads and writes.
 const SCALE_TYPE: &str = "autoscaling/v1.Scale";
 
+/// From the current object to the wanted Scale, and to the object's owners after it.
+type Wanted<'a> = dyn Fn(&Current, &World) -> Result<(Value, Option<Bytes>), Status> + Sync + 'a;
+
 impl Api {
     fn scale_rules(target: &Target) -> Result<ScaleRules, Status> {
         resources::rules_for(&target.resource)
@@ -154,7 +157,7 @@ impl Api {
         call: &Call,
         target: &Target,
         options: &WriteOptions,
-        wanted: &(dyn Fn(&Current, &World) -> Result<(Value, Option<Bytes>), Status> + Sync),
+        wanted: &Wanted<'_>,
     ) -> Result<Answer, Status> {
         let rules = Self::scale_rules(target)?;
         let parent = Target {

@@ -46,7 +46,7 @@ impl Part {
         }
     }
 
-    fn is_object(self) -> bool {
+    pub(super) fn is_object(self) -> bool {
         matches!(self, Part::Object)
     }
 }
