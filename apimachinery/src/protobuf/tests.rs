@@ -68,20 +68,30 @@ fn choices() -> impl Strategy<Value = Vec<u16>> {
     prop::collection::vec(any::<u16>(), 0..1500)
 }
 
+/// Without an empty list of owners, which JSON tells from none and protobuf does not.
+fn unreset(mut object: Value) -> Value {
+    if object["metadata"]["managedFields"] == Value::Array(Vec::new())
+        && let Some(metadata) = object["metadata"].as_object_mut()
+    {
+        metadata.remove("managedFields");
+    }
+    object
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn an_object_of_any_kind_comes_back_as_it_went(name in select(kinds()), choices in choices()) {
         let id = id(&name);
-        let object = generated(id, choices);
+        let object = unreset(generated(id, choices));
         prop_assert_eq!(kept(id, &written(id, &object)), object);
     }
 
     #[test]
     fn another_encoder_says_the_same((name, through) in select(pairs()), choices in choices()) {
         let id = id(name);
-        let object = generated_without(NEWER, id, choices);
+        let object = unreset(generated_without(NEWER, id, choices));
         prop_assert_eq!(kept(id, &through(&written(id, &object))), object);
     }
 
