@@ -59,7 +59,8 @@ impl<'s> Slot<'s> {
         match self.kind {
             Kind::Struct(id) => {
                 let ty = schema.get(*id);
-                if field.map_or(ty.atomic, |field| field.atomic) {
+                let declared = field.is_some_and(|field| field.atomic);
+                if declared || ty.atomic && !field.is_some_and(|field| field.granular) {
                     Shape::Leaf
                 } else {
                     Shape::Struct(ty)

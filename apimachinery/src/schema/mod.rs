@@ -114,6 +114,8 @@ pub struct Field {
     pub list_map_keys: Box<[&'static str]>,
     /// The struct or map is one value for apply.
     pub atomic: bool,
+    /// The struct is not one value for apply, even where its type says so.
+    pub granular: bool,
     /// How a strategic merge patch treats it.
     pub patch: PatchStrategy,
     /// Merge key of the items in a strategic merge patch; may be empty.

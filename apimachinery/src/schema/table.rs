@@ -298,10 +298,8 @@ fn field(row: &Row, names: &Names) -> Field {
             "" => Box::default(),
             keys => keys.split('+').collect(),
         },
-        atomic: match struct_type {
-            "" => is_atomic(qualify(api_version, go_type)),
-            declared => declared == "atomic",
-        },
+        atomic: struct_type == "atomic",
+        granular: struct_type == "granular",
         patch: PatchStrategy {
             merge: has("merge"),
             replace: has("replace"),
