@@ -64,9 +64,12 @@ fn what_is_left_out_is_filled_in() {
     }
 }
 
+/// Group, plural, an object, and cells of its row by the names of their columns.
+type Shown<'a> = (&'a str, &'a str, Value, &'a [(&'a str, Value)]);
+
 #[test]
 fn tables_have_the_columns_of_upstream() {
-    let cases: [(&str, &str, Value, &[(&str, Value)]); 6] = [
+    let cases: [Shown<'_>; 6] = [
         (
             "flowcontrol.apiserver.k8s.io",
             "flowschemas",

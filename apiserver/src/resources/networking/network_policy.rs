@@ -155,7 +155,9 @@ fn validate_port(out: &mut Problems, path: &Path, port: &Value) {
             out.invalid_each(&at, number, format::port_number(number));
             if let Some(end) = end {
                 if end < number {
-                    out.invalid(&end_at, end, "must be greater than or equal to `port`");
+                    // Upstream shows the port.
+                    let detail = "must be greater than or equal to `port`";
+                    out.invalid(&end_at, number, detail);
                 }
                 out.invalid_each(&end_at, end, format::port_number(end));
             }

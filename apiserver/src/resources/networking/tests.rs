@@ -253,7 +253,7 @@ fn a_policy_is_refused_in_upstreams_words() {
         (
             "spec.ingress.0.ports.0.endPort",
             json!(3),
-            "spec.ingress[0].ports[0].endPort: Invalid value: 3: must be greater than or equal to `port`",
+            "spec.ingress[0].ports[0].endPort: Invalid value: 53: must be greater than or equal to `port`",
         ),
         (
             "spec.ingress.0.ports.0.port",
