@@ -120,7 +120,7 @@ fn every_row_is_found_again_and_stored_in_a_form_that_exists() {
         assert!(row.subresources.is_sorted_by_key(|part| part.name.clone()));
         assert!(row.subresources.iter().all(|part| sorted(&part.verbs)));
     }
-    assert_eq!(names.len(), 73);
+    assert_eq!(names.len(), 68);
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Registry {
         Registry {
             process,
             port,
-            files: files,
+            files,
         }
     }
 
