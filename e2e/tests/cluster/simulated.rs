@@ -53,11 +53,24 @@ pub fn simulated_nodes_join_run_pods_and_leave(lab: &Lab) -> anyhow::Result<()> 
         }
         runs_and_leaves(lab, &names, &mut kubelets)
     });
+    // While their kubelets run: pods of nodes that are gone stay for a quarantine of up to a minute.
+    let ended = pods_end(lab);
     drop(kubelets);
     for name in &names {
         all.run(&["delete", "node", name, "--ignore-not-found"], "")?;
     }
-    ran
+    ran.and(ended)
+}
+
+fn pods_end(lab: &Lab) -> anyhow::Result<()> {
+    let words = ["delete", "deployment", "pretended", "--ignore-not-found"];
+    lab.kubectl.run(&words, "")?;
+    until("the pods have ended", seconds(90), || {
+        let pods = lab.kubectl.json("pods -l app=pretended")?;
+        let left = pods["items"].as_array().context("a list has items")?;
+        ensure!(left.is_empty(), "{} are left", left.len());
+        Ok(())
+    })
 }
 
 fn runs_and_leaves(
