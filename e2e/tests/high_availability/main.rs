@@ -216,6 +216,8 @@ fn a_paused_leader_writes_nothing_after_it_lost_the_lease(lab: &Lab) -> anyhow::
 }
 
 fn the_service_of_the_api_leads_to_the_servers_that_are_there(lab: &Lab) -> anyhow::Result<()> {
+    // The Service is in the namespace `default`.
+    let kubectl = lab.cluster.kubectl();
     let servers = ["apiserver", "apiserver2"];
     let all = servers
         .iter()
@@ -223,8 +225,8 @@ fn the_service_of_the_api_leads_to_the_servers_that_are_there(lab: &Lab) -> anyh
         .collect::<anyhow::Result<BTreeSet<String>>>()?;
     let named = |what: &str, expected: &BTreeSet<String>| {
         until(what, seconds(40), || {
-            let endpoints = lab.kubectl.json("endpoints kubernetes")?;
-            let slice = lab.kubectl.json("endpointslice kubernetes")?;
+            let endpoints = kubectl.json("endpoints kubernetes")?;
+            let slice = kubectl.json("endpointslice kubernetes")?;
             let of = |list: &Value, pointer: &str| -> BTreeSet<String> {
                 let list = list.as_array().into_iter().flatten();
                 list.filter_map(|each| each.pointer(pointer)?.as_str())
