@@ -65,7 +65,8 @@ fn present(leases: &[Presence], own: Ipv4Addr, now: Timestamp) -> BTreeSet<Ipv4A
 }
 
 impl Api {
-    /// Says that this server is there until `shutdown`, then that it is not.
+    /// Goes on saying that this server is there, as [`Api::bootstrap`] did, until `shutdown`; then says that it
+    /// is not.
     ///
     /// A loopback address says nothing: nobody else could use it, and no Endpoints may name it.
     pub async fn be_present(&self, advertised: Advertised, shutdown: CancellationToken) {
@@ -73,12 +74,12 @@ impl Api {
             return;
         }
         loop {
-            if let Err(status) = self.say_presence(advertised).await {
-                tracing::warn!(%status, "cannot say that this server is there");
-            }
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 () = tokio::time::sleep(RENEWAL) => {}
+            }
+            if let Err(status) = self.say_presence(advertised).await {
+                tracing::warn!(%status, "cannot say that this server is there");
             }
         }
         if let Err(status) = self.say_absence(advertised).await {

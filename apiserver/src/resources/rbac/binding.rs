@@ -12,11 +12,11 @@ use crate::resources::table::{self, Column, Row};
 use crate::resources::tree::{Tree, child, fill_unset, items_mut};
 use crate::resources::{Context, Rules, go_form, meta, tree};
 
-/// Rules of RoleBindings.
-pub struct RoleBinding;
-
-/// Rules of ClusterRoleBindings.
-pub struct ClusterRoleBinding;
+/// Rules of RoleBindings, which live in a namespace, and of ClusterRoleBindings, which do not.
+pub struct Binding {
+    /// Whether it lives in a namespace.
+    pub namespaced: bool,
+}
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
@@ -29,47 +29,17 @@ const COLUMNS: &[Column] = &[
     Column::text("ServiceAccounts", "Service accounts among the subjects.").wide(),
 ];
 
-impl Rules for RoleBinding {
+impl Rules for Binding {
     fn default(&self, object: &mut Value) {
         default_binding(object);
     }
 
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
-        validate(new, true).into_errors()
+        validate(new, self.namespaced).into_errors()
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
-        validate_update(new, old, true).into_errors()
-    }
-
-    fn name_rule(&self) -> NameRule {
-        NAMES
-    }
-
-    fn create_on_update(&self) -> bool {
-        true
-    }
-
-    fn columns(&self) -> &'static [Column] {
-        COLUMNS
-    }
-
-    fn row(&self, object: &Value, now: Timestamp) -> Row {
-        row(object, now)
-    }
-}
-
-impl Rules for ClusterRoleBinding {
-    fn default(&self, object: &mut Value) {
-        default_binding(object);
-    }
-
-    fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
-        validate(new, false).into_errors()
-    }
-
-    fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
-        validate_update(new, old, false).into_errors()
+        validate_update(new, old, self.namespaced).into_errors()
     }
 
     fn name_rule(&self) -> NameRule {
@@ -77,7 +47,7 @@ impl Rules for ClusterRoleBinding {
     }
 
     fn namespaced(&self) -> bool {
-        false
+        self.namespaced
     }
 
     fn create_on_update(&self) -> bool {

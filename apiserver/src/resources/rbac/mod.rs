@@ -5,7 +5,7 @@ mod role;
 #[cfg(test)]
 mod tests;
 
-pub use binding::{ClusterRoleBinding, RoleBinding};
+pub use binding::Binding;
 pub use role::{ClusterRole, Role};
 
 use serde_json::Value;

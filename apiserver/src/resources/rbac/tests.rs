@@ -6,6 +6,9 @@ use super::*;
 use crate::resources::Rules;
 use crate::resources::tests::{context, lines, with};
 
+const OF_A_NAMESPACE: Binding = Binding { namespaced: true };
+const OF_THE_CLUSTER: Binding = Binding { namespaced: false };
+
 fn refused(rules: &dyn Rules, object: &Value) -> Vec<String> {
     lines(rules.validate_create(object, &context()))
 }
@@ -69,7 +72,7 @@ fn binding() -> Value {
         "subjects": [{ "kind": "User", "name": "a" }, { "kind": "ServiceAccount", "name": "robot" }],
         "roleRef": { "kind": "ClusterRole", "name": "view" },
     });
-    RoleBinding.default(&mut object);
+    OF_A_NAMESPACE.default(&mut object);
     object
 }
 
@@ -118,14 +121,14 @@ fn a_binding_is_refused_in_upstreams_words() {
     ];
     for (field, value, expected) in cases {
         assert_eq!(
-            refused(&RoleBinding, &with(binding(), field, value)),
+            refused(&OF_A_NAMESPACE, &with(binding(), field, value)),
             expected
         );
     }
     let mut cluster = binding();
     cluster["metadata"] = json!({ "name": "x" });
     assert_eq!(
-        refused(&ClusterRoleBinding, &cluster),
+        refused(&OF_THE_CLUSTER, &cluster),
         ["subjects[1].namespace: Required value"]
     );
 }
@@ -135,14 +138,14 @@ fn the_role_of_a_binding_is_fixed() {
     let new = with(binding(), "roleRef.name", json!("edit"));
     let expected = "roleRef: Invalid value: {\"APIGroup\":\"rbac.authorization.k8s.io\",\"Kind\":\"ClusterRole\",\"Name\":\"edit\"}: cannot change roleRef";
     assert_eq!(
-        lines(RoleBinding.validate_update(&new, &binding(), &context())),
+        lines(OF_A_NAMESPACE.validate_update(&new, &binding(), &context())),
         [expected]
     );
 }
 
 #[test]
 fn the_table_of_a_binding_sorts_its_subjects_by_kind() {
-    let row = RoleBinding.row(&binding(), context().now);
+    let row = OF_A_NAMESPACE.row(&binding(), context().now);
     assert_eq!(row.cells[1], "ClusterRole/view");
     assert_eq!(row.cells[3..], [json!("a"), json!(""), json!("/robot")]);
 }
