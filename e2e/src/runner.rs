@@ -1,4 +1,5 @@
-//! Runs tests one after the other on one cluster, each in a namespace of its own.
+//! Runs tests one after the other on one cluster, each in a namespace of its own. What the cluster is, and what
+//! a test is given of it, differs: [`play`] takes any, [`run`] those of containers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -12,11 +13,11 @@ use crate::kubectl::Kubectl;
 use crate::wait::{seconds, until};
 
 /// A test and its name, a sentence about behaviour.
-pub struct Test {
+pub struct Test<F = fn(&Lab) -> anyhow::Result<()>> {
     /// The sentence, with `_` for blanks.
     pub name: &'static str,
     /// What shows that it is true.
-    pub run: fn(&Lab) -> anyhow::Result<()>,
+    pub run: F,
 }
 
 /// Lists functions as tests under their paths.
@@ -69,14 +70,25 @@ impl<'a> Lab<'a> {
     }
 }
 
+/// Runs tests on a cluster of containers, and saves what it shows when one fails.
+pub fn run(start: impl FnOnce() -> anyhow::Result<Cluster>, tests: &[Test]) -> ExitCode {
+    play(start, tests, one)
+}
+
 /// Runs the tests whose names contain one of the words (all of them without words), and tells
 /// the results as `cargo test` does. `list` as a word only lists them.
-pub fn run(start: impl FnOnce() -> anyhow::Result<Cluster>, tests: &[Test]) -> ExitCode {
+///
+/// What `start` made is handed to `one` for each test, with the test's number; it ends at the end.
+pub fn play<C, F>(
+    start: impl FnOnce() -> anyhow::Result<C>,
+    tests: &[Test<F>],
+    one: impl Fn(&C, usize, &Test<F>) -> anyhow::Result<()>,
+) -> ExitCode {
     let words: Vec<String> = std::env::args()
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
-    let (chosen, left_out): (Vec<&Test>, Vec<&Test>) = tests
+    let (chosen, left_out): (Vec<&Test<F>>, Vec<&Test<F>>) = tests
         .iter()
         .partition(|test| words.is_empty() || words.iter().any(|word| test.name.contains(word)));
     if words == ["list"] {
@@ -137,19 +149,23 @@ pub fn run(start: impl FnOnce() -> anyhow::Result<Cluster>, tests: &[Test]) -> E
 
 fn one(cluster: &Cluster, number: usize, test: &Test) -> anyhow::Result<()> {
     let lab = Lab::open(cluster, format!("test-{}-{number}", std::process::id()))?;
-    let result = catch_unwind(AssertUnwindSafe(|| (test.run)(&lab))).unwrap_or_else(|panic| {
-        let said = panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        Err(anyhow!(said.unwrap_or_else(|| "it panicked".to_owned())))
-    });
-    let result = result.map_err(|error| evidence(cluster, test, error));
+    let result = caught(|| (test.run)(&lab)).map_err(|error| evidence(cluster, test, error));
     let closed = lab.close().context("clean up");
     match (result, closed) {
         (Ok(()), Err(error)) => Err(evidence(cluster, test, error)),
         (result, _) => result,
     }
+}
+
+/// A test's result; a panic is a failure.
+pub fn caught(test: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    catch_unwind(AssertUnwindSafe(test)).unwrap_or_else(|panic| {
+        let said = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(anyhow!(said.unwrap_or_else(|| "it panicked".to_owned())))
+    })
 }
 
 /// Saves what the cluster shows at this moment, and says where.
