@@ -212,7 +212,9 @@ fn amount(whole: &str, fraction: &str, power: Power) -> i128 {
     if whole.len() > ENOUGH && !matches!(power, Power::Ten(e) if e < 0) {
         return MAX;
     }
-    let all: String = format!("{whole}{}", fraction.trim_end_matches('0'));
+    let all = format!("{whole}{}", fraction.trim_end_matches('0'));
+    // Zeros before the first digit would take the places of those that count.
+    let all = all.trim_start_matches('0');
     let scale = i64::try_from(fraction.trim_end_matches('0').len()).unwrap_or(i64::MAX);
     let (kept, cut) = all.split_at(all.len().min(ENOUGH + 8));
     let mantissa: i128 = kept.parse().unwrap_or(0);
@@ -389,6 +391,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn zeros_before_the_first_digit_count_for_nothing() {
+        let zeros = "0".repeat(40);
+        let great = format!("0.{zeros}1e2147483647");
+        assert_eq!(Quantity::parse(&great).unwrap().value(), i64::MAX);
+        let whole = format!("0.{zeros}1e41");
+        assert_eq!(Quantity::parse(&whole), Ok(Quantity::from_value(1)));
+        let small = format!("-{zeros}.{zeros}1e-2147483648");
+        assert_eq!(Quantity::parse(&small).unwrap().to_string(), "-1e-9");
+    }
 
     #[test]
     fn amounts_print_in_canonical_form() {

@@ -3,9 +3,16 @@
 use serde_json::Value;
 
 use super::{PatchError, json_type};
+use crate::schema::MAX_DEPTH;
 
 /// Most operations that one patch may have.
 const MAX_OPERATIONS: usize = 10_000;
+
+/// Most bytes, in JSON, that the copies of one patch may add.
+const MAX_COPIED: usize = 3 << 20;
+
+/// Most values that are looked at, of all that the operations of one patch put somewhere.
+const MAX_WALKED: usize = 4_000_000;
 
 /// Applies a list of operations, all or none.
 pub fn json_patch(original: Value, patch: &Value) -> Result<Value, PatchError> {
@@ -29,48 +36,113 @@ pub fn json_patch(original: Value, patch: &Value) -> Result<Value, PatchError> {
         return Err(refused(json_type(other), "handlers.jsonPatchOp"));
     }
     let mut document = original;
+    let mut patching = Patching {
+        copied: 0,
+        walked: 0,
+    };
     for operation in operations {
-        apply(&mut document, operation).ok_or(PatchError::Unprocessable)?;
+        patching
+            .apply(&mut document, operation)
+            .ok_or(PatchError::Unprocessable)?;
     }
     Ok(document)
 }
 
-/// One operation; `None` when it does not fit.
-fn apply(document: &mut Value, operation: &Value) -> Option<()> {
-    let text = |name: &str| operation.get(name).and_then(Value::as_str);
-    let path = pointer(text("path")?)?;
-    let value = || operation.get("value").cloned();
-    match text("op")? {
-        "add" => add(document, &path, value()?),
-        "remove" => remove(document, &path).map(drop),
-        "replace" => {
-            let value = value()?;
-            *find(document, &path)? = value;
-            Some(())
-        }
-        "move" => {
-            let from = pointer(text("from")?)?;
-            // A value cannot move into itself.
-            if path.len() > from.len() && path.starts_with(&from) {
-                return None;
+/// What the operations of one patch use up together.
+struct Patching {
+    /// Bytes that were copied.
+    copied: usize,
+    /// Values that were looked at.
+    walked: usize,
+}
+
+impl Patching {
+    /// One operation; `None` when it does not fit.
+    fn apply(&mut self, document: &mut Value, operation: &Value) -> Option<()> {
+        let text = |name: &str| operation.get(name).and_then(Value::as_str);
+        let path = pointer(text("path")?)?;
+        let value = || operation.get("value").cloned();
+        match text("op")? {
+            "add" => self.add(document, &path, value()?),
+            "remove" => remove(document, &path).map(drop),
+            "replace" => {
+                let value = value()?;
+                self.check_depth(&value, MAX_DEPTH.checked_sub(path.len())?)?;
+                *find(document, &path)? = value;
+                Some(())
             }
-            let value = remove(document, &from)?;
-            add(document, &path, value)
+            "move" => {
+                let from = pointer(text("from")?)?;
+                // A value cannot move into itself.
+                if path.len() > from.len() && path.starts_with(&from) {
+                    return None;
+                }
+                let value = remove(document, &from)?;
+                self.add(document, &path, value)
+            }
+            "copy" => {
+                let from = pointer(text("from")?)?;
+                let found = find(document, &from)?;
+                // Copies of copies grow beyond all bounds in a few operations.
+                self.copied += found.to_string().len();
+                if self.copied > MAX_COPIED {
+                    return None;
+                }
+                let value = found.clone();
+                self.add(document, &path, value)
+            }
+            "test" => {
+                let expected = value().unwrap_or(Value::Null);
+                let holds = match find(document, &path) {
+                    Some(found) => *found == expected,
+                    None => expected.is_null(),
+                };
+                holds.then_some(())
+            }
+            _ => None,
         }
-        "copy" => {
-            let from = pointer(text("from")?)?;
-            let value = find(document, &from)?.clone();
-            add(document, &path, value)
+    }
+
+    fn add(&mut self, document: &mut Value, path: &[String], value: Value) -> Option<()> {
+        self.check_depth(&value, MAX_DEPTH.checked_sub(path.len())?)?;
+        let Some((last, parents)) = path.split_last() else {
+            *document = value;
+            return Some(());
+        };
+        match find(document, parents)? {
+            Value::Object(map) => {
+                map.insert(last.clone(), value);
+            }
+            Value::Array(items) if last == "-" => items.push(value),
+            Value::Array(items) => {
+                let i = index(last, items.len() + 1)?;
+                items.insert(i, value);
+            }
+            _ => return None,
         }
-        "test" => {
-            let expected = value().unwrap_or(Value::Null);
-            let holds = match find(document, &path) {
-                Some(found) => *found == expected,
-                None => expected.is_null(),
-            };
-            holds.then_some(())
+        Some(())
+    }
+
+    /// Whether lists and maps in the value are nested no deeper than `left`.
+    fn check_depth(&mut self, value: &Value, left: usize) -> Option<()> {
+        self.walked += 1;
+        if self.walked > MAX_WALKED {
+            return None;
         }
-        _ => None,
+        match value {
+            Value::Array(items) => {
+                let left = left.checked_sub(1)?;
+                items
+                    .iter()
+                    .try_for_each(|item| self.check_depth(item, left))
+            }
+            Value::Object(map) => {
+                let left = left.checked_sub(1)?;
+                map.values()
+                    .try_for_each(|inner| self.check_depth(inner, left))
+            }
+            _ => Some(()),
+        }
     }
 }
 
@@ -104,25 +176,6 @@ fn find<'v>(document: &'v mut Value, path: &[String]) -> Option<&'v mut Value> {
         }
         _ => None,
     })
-}
-
-fn add(document: &mut Value, path: &[String], value: Value) -> Option<()> {
-    let Some((last, parents)) = path.split_last() else {
-        *document = value;
-        return Some(());
-    };
-    match find(document, parents)? {
-        Value::Object(map) => {
-            map.insert(last.clone(), value);
-        }
-        Value::Array(items) if last == "-" => items.push(value),
-        Value::Array(items) => {
-            let i = index(last, items.len() + 1)?;
-            items.insert(i, value);
-        }
-        _ => return None,
-    }
-    Some(())
 }
 
 fn remove(document: &mut Value, path: &[String]) -> Option<Value> {

@@ -1,5 +1,7 @@
 //! Strategic merge patch: lists merge by key, and `$`-directives say what merging cannot.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -190,7 +192,7 @@ impl Merge<'_> {
             return Ok(());
         }
         let refused = || PatchError::BadRequest("invalid patch format of retainKeys".to_owned());
-        let retained: Vec<&str> = retained
+        let retained: HashSet<&str> = retained
             .as_array()
             .ok_or_else(refused)?
             .iter()
@@ -198,11 +200,11 @@ impl Merge<'_> {
             .collect();
         for (key, value) in &*patch {
             let parallel = key.starts_with(DELETE_FROM_LIST) || key.starts_with(ELEMENT_ORDER);
-            if !value.is_null() && !parallel && !retained.contains(&key.as_str()) {
+            if !value.is_null() && !parallel && !retained.contains(key.as_str()) {
                 return Err(refused());
             }
         }
-        original.retain(|key, _| retained.contains(&key.as_str()));
+        original.retain(|key, _| retained.contains(key.as_str()));
         Ok(())
     }
 
@@ -268,17 +270,15 @@ impl Merge<'_> {
         }
         if same_type(original.iter().chain(&patch))? != "object" {
             if deletes && self.into_object {
+                let deleted = Places::of(&patch, "");
                 return Ok(original
                     .into_iter()
-                    .filter(|item| !patch.contains(item))
+                    .filter(|item| deleted.find(item, "").is_none())
                     .collect());
             }
-            let mut merged: Vec<Value> = Vec::with_capacity(original.len() + patch.len());
-            for item in original.iter().chain(&patch) {
-                if !merged.contains(item) {
-                    merged.push(item.clone());
-                }
-            }
+            let mut known = Places::default();
+            let all = original.iter().chain(&patch);
+            let merged = all.filter(|item| known.add(item, "")).cloned().collect();
             return arrange(merged, &patch, &original, "");
         }
         if rule.key.is_empty() {
@@ -299,10 +299,13 @@ impl Merge<'_> {
         key: &str,
         element: &Kind,
     ) -> Result<Vec<Value>, PatchError> {
+        let mut places = Places::of(&original, key);
         for item in patch {
-            let name = item.get(key).ok_or_else(|| no_merge_key(item, key))?;
-            let place = original.iter_mut().find(|old| old.get(key) == Some(name));
-            match (place, item) {
+            if item.get(key).is_none() {
+                return Err(no_merge_key(item, key));
+            }
+            let place = places.find(item, key);
+            match (place.and_then(|place| original.get_mut(place)), item) {
                 (Some(place), Value::Object(item)) => {
                     let old = match place.take() {
                         Value::Object(old) => old,
@@ -310,7 +313,11 @@ impl Merge<'_> {
                     };
                     *place = Value::Object(self.maps(old, item.clone(), element)?);
                 }
-                _ => original.push(self.fresh(item.clone())),
+                _ => {
+                    let fresh = self.fresh(item.clone());
+                    places.add(&fresh, key);
+                    original.push(fresh);
+                }
             }
         }
         Ok(original)
@@ -363,6 +370,7 @@ fn list_directives(
     key: &str,
 ) -> Result<(Vec<Value>, Vec<Value>), PatchError> {
     let mut plain = Vec::with_capacity(patch.len());
+    let mut deleted = Places::default();
     let mut replace = false;
     for item in patch {
         let Some(directive) = item.get(DIRECTIVE) else {
@@ -371,8 +379,10 @@ fn list_directives(
         };
         match directive.as_str() {
             Some("delete") => {
-                let name = item.get(key).ok_or_else(|| no_merge_key(&item, key))?;
-                original.retain(|old| old.get(key) != Some(name));
+                if item.get(key).is_none() {
+                    return Err(no_merge_key(&item, key));
+                }
+                deleted.add(&item, key);
             }
             Some("replace") => replace = true,
             Some("merge") => {
@@ -383,6 +393,7 @@ fn list_directives(
             _ => return Err(unknown_directive(directive, &item)),
         }
     }
+    original.retain(|old| old.get(key).is_none() || deleted.find(old, key).is_none());
     Ok(if replace {
         (plain, Vec::new())
     } else {
@@ -402,9 +413,40 @@ fn identity<'v>(item: &'v Value, key: &str) -> Option<&'v Value> {
     }
 }
 
-fn position(list: &[Value], item: &Value, key: &str) -> Option<usize> {
-    let wanted = identity(item, key);
-    list.iter().position(|other| identity(other, key) == wanted)
+/// Where the items of a list stand, by what tells them apart; of equals the first.
+#[derive(Default)]
+struct Places {
+    /// Identities as JSON; empty for items without one.
+    by_identity: HashMap<String, usize>,
+    length: usize,
+}
+
+impl Places {
+    fn of(list: &[Value], key: &str) -> Places {
+        let mut places = Places::default();
+        for item in list {
+            places.add(item, key);
+        }
+        places
+    }
+
+    /// Adds the next item of the list; false when an equal one is there.
+    fn add(&mut self, item: &Value, key: &str) -> bool {
+        let place = self.length;
+        self.length += 1;
+        let found = self.by_identity.entry(text_of(item, key));
+        *found.or_insert(place) == place
+    }
+
+    fn find(&self, item: &Value, key: &str) -> Option<usize> {
+        self.by_identity.get(&text_of(item, key)).copied()
+    }
+}
+
+fn text_of(item: &Value, key: &str) -> String {
+    identity(item, key)
+        .map(Value::to_string)
+        .unwrap_or_default()
 }
 
 /// Sorts by `order`, keeping the place of equals; deletions go last.
@@ -421,7 +463,8 @@ pub(super) fn sort_by_order(
         }
     }
     let (deletions, mut kept): (Vec<Value>, Vec<Value>) = items.into_iter().partition(is_deletion);
-    kept.sort_by_cached_key(|item| position(order, item, key).unwrap_or(usize::MAX));
+    let places = Places::of(order, key);
+    kept.sort_by_cached_key(|item| places.find(item, key).unwrap_or(usize::MAX));
     kept.extend(deletions);
     Ok(kept)
 }
@@ -434,9 +477,11 @@ fn arrange(
     server_order: &[Value],
     key: &str,
 ) -> Result<Vec<Value>, PatchError> {
+    let places = Places::of(order, key);
+    let server_places = Places::of(server_order, key);
     let (named, others): (Vec<Value>, Vec<Value>) = merged
         .into_iter()
-        .partition(|item| position(order, item, key).is_some());
+        .partition(|item| places.find(item, key).is_some());
     let mut named = sort_by_order(named, order, key)?.into_iter().peekable();
     let mut others = sort_by_order(others, server_order, key)?
         .into_iter()
@@ -445,8 +490,8 @@ fn arrange(
     loop {
         let other_first = match (others.peek(), named.peek()) {
             (Some(other), Some(named)) => {
-                let other = position(server_order, other, key);
-                let named = position(server_order, named, key);
+                let other = server_places.find(other, key);
+                let named = server_places.find(named, key);
                 matches!((other, named), (Some(o), Some(n)) if o < n)
             }
             (Some(_), None) => true,

@@ -323,3 +323,57 @@ proptest! {
         prop_assert_eq!(&json_merge(old, &diff).unwrap(), &new);
     }
 }
+
+#[test]
+fn json_patches_that_grow_without_end_are_refused() {
+    let object = json!({"data": {"a": "x".repeat(1000)}});
+    let doubling: Vec<Value> = (0..40)
+        .flat_map(|number| {
+            [
+                json!({"op": "copy", "from": "/data", "path": "/other"}),
+                json!({"op": "move", "from": "/other", "path": format!("/data/{number}")}),
+            ]
+        })
+        .collect();
+    let deepening: Vec<Value> = (0..3000)
+        .flat_map(|_| {
+            [
+                json!({"op": "add", "path": "/outer", "value": {}}),
+                json!({"op": "move", "from": "/data", "path": "/outer/a"}),
+                json!({"op": "move", "from": "/outer", "path": "/data"}),
+            ]
+        })
+        .collect();
+    for operations in [doubling, deepening] {
+        let few = Value::from(operations[..6].to_vec());
+        assert!(json_patch(object.clone(), &few).is_ok());
+        let refused = json_patch(object.clone(), &Value::from(operations)).unwrap_err();
+        assert_eq!(refused, PatchError::Unprocessable);
+    }
+}
+
+#[test]
+fn long_lists_are_merged_as_fast_as_they_are_read() {
+    let schema = Schema::builtin();
+    let containers = |image: &str| -> Vec<Value> {
+        let numbers = 0..100_000;
+        numbers
+            .map(|number| json!({"name": format!("c{number}"), "image": image}))
+            .collect()
+    };
+    let finalizers: Vec<String> = (0..100_000).map(|number| format!("f{number}")).collect();
+    let original =
+        json!({"metadata": {"finalizers": finalizers}, "spec": {"containers": containers("a")}});
+    let mut patch =
+        json!({"metadata": {"finalizers": finalizers}, "spec": {"containers": containers("b")}});
+    let merged = strategic_merge(schema, type_of("core/v1.Pod"), original, &patch);
+    assert!(merged == Ok(patch.clone()));
+    let deleted = std::mem::take(&mut patch["metadata"]["finalizers"]);
+    let delete = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": deleted},
+        "spec": {"containers": containers("b").iter().map(|c| json!({"name": c["name"], "$patch": "delete"})).collect::<Vec<_>>()}});
+    let left = strategic_merge(schema, type_of("core/v1.Pod"), merged.unwrap(), &delete);
+    assert_eq!(
+        left,
+        Ok(json!({"metadata": {"finalizers": []}, "spec": {"containers": []}}))
+    );
+}

@@ -11,7 +11,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::{Field, Kind, Schema, TypeId, json_syntax};
+use super::{Field, Kind, MAX_DEPTH, Schema, TypeId, is_deeper, json_syntax};
 use crate::quantity::Quantity;
 use crate::time;
 
@@ -141,6 +141,9 @@ fn is_empty(kind: &Kind, value: &Value) -> bool {
     }
 }
 
+/// Most problems of one object that are told, as upstream has it.
+const MAX_PROBLEMS: usize = 100;
+
 /// The owners of an object's fields.
 const MANAGED_FIELDS: &str = "managedFields";
 
@@ -175,6 +178,9 @@ impl<'s> Pass<'s> {
     fn finish(self, value: Value) -> Result<Decoded, DecodeError> {
         match self.error {
             Some(error) => Err(DecodeError::Type(error)),
+            None if is_deeper(&value, MAX_DEPTH) => {
+                Err(DecodeError::Type("exceeded max depth".to_owned()))
+            }
             None => Ok(Decoded {
                 value,
                 problems: self.problems,
@@ -183,6 +189,9 @@ impl<'s> Pass<'s> {
     }
 
     fn note(&mut self, what: &str, key: &str) {
+        if self.problems.len() >= MAX_PROBLEMS {
+            return;
+        }
         let mut text = String::new();
         for step in &self.path {
             match step {

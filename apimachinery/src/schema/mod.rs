@@ -18,6 +18,21 @@ use serde_json::Value;
 
 pub use decode::{DecodeError, Decoded};
 
+/// Deepest nesting of lists and maps in an object. What is deeper could be written, but not be read again by everybody:
+/// readers of JSON give up at 128, and an object may lie within a list or an event.
+pub const MAX_DEPTH: usize = 100;
+
+/// Whether lists and maps are nested deeper than `most`.
+pub(crate) fn is_deeper(value: &Value, most: usize) -> bool {
+    let inner = |value: &Value| is_deeper(value, most - 1);
+    match value {
+        Value::Array(_) | Value::Object(_) if most == 0 => true,
+        Value::Array(items) => items.iter().any(inner),
+        Value::Object(map) => map.values().any(inner),
+        _ => false,
+    }
+}
+
 /// A type of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TypeId(pub(crate) u16);

@@ -240,3 +240,29 @@ fn messages_quote_fields_in_the_order_of_declaration() {
         r#"{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"n","uid":"u","labels":{"a":"1","b":"2"}},"spec":{"replicas":1,"template":{"spec":{}},"aaa":2,"zzz":1}}"#
     );
 }
+
+#[test]
+fn objects_are_nested_no_deeper_than_everybody_reads() {
+    let schema = Schema::builtin();
+    let id = schema.type_id("apps/v1.ControllerRevision").unwrap();
+    let object = |depth: usize| {
+        let data = (0..depth).fold(json!(1), |inner, _| json!([inner]));
+        json!({"data": data})
+    };
+    // The object itself is the first level.
+    assert!(schema.decode_value(object(MAX_DEPTH - 1), id).is_ok());
+    let refused = Err(DecodeError::Type("exceeded max depth".to_owned()));
+    assert_eq!(schema.decode_value(object(MAX_DEPTH), id), refused);
+    let text = object(MAX_DEPTH).to_string();
+    assert_eq!(schema.decode_json(text.as_bytes(), id), refused);
+}
+
+#[test]
+fn no_more_than_a_hundred_problems_are_told() {
+    let unknown: serde_json::Map<_, _> = (0..200_000)
+        .map(|number| (format!("x{number}"), json!(1)))
+        .collect();
+    let text = Value::from(unknown).to_string();
+    let decoded = decode("core/v1.Pod", &text).unwrap();
+    assert_eq!(decoded.problems.len(), 100);
+}

@@ -6,11 +6,12 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use serde_json::{Map, Value};
 
 use super::resolve::{Plain, resolve};
+use crate::schema::MAX_DEPTH;
 
-/// Most values that aliases may bring into one document.
-const MAX_ALIASED: usize = 1_000_000;
-/// Deepest nesting that is read.
-const MAX_DEPTH: usize = 1_000;
+/// Most that anchors and aliases may copy within one document, in the units of [`size`].
+const MAX_COPIED: usize = 1_000_000;
+/// Bytes of text that count as one value more.
+const UNIT_OF_TEXT: usize = 16;
 
 /// Why something is no YAML; the message is upstream's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,7 +81,7 @@ pub fn read_document(text: &str) -> Result<Document, YamlError> {
     let mut reader = Reader {
         events: Parser::new_from_str(text),
         anchors: HashMap::new(),
-        aliased: 0,
+        copied: 0,
         duplicates: Vec::new(),
     };
     let mut value = Value::Null;
@@ -114,7 +115,7 @@ fn refused(error: &ScanError) -> YamlError {
 struct Reader<'t> {
     events: Parser<'t, StrInput<'t>>,
     anchors: HashMap<usize, Value>,
-    aliased: usize,
+    copied: usize,
     duplicates: Vec<String>,
 }
 
@@ -153,20 +154,28 @@ impl<'t> Reader<'t> {
                     self.anchors.get(&anchor).cloned().ok_or_else(|| {
                         YamlError("yaml: anchor value contains itself".to_owned())
                     })?;
-                self.aliased += size(&value);
-                if self.aliased > MAX_ALIASED {
-                    return Err(YamlError(
-                        "yaml: document contains excessive aliasing".to_owned(),
-                    ));
-                }
+                self.copy(&value)?;
                 (value, 0, false)
             }
             _ => return Err(YamlError("yaml: unexpected event".to_owned())),
         };
         if anchor > 0 {
+            // Anchors within anchors: each keeps all that it holds.
+            self.copy(&value)?;
             self.anchors.insert(anchor, value.clone());
         }
         Ok((value, merge))
+    }
+
+    /// Counts what is copied: few words may stand for more than there is memory.
+    fn copy(&mut self, value: &Value) -> Result<(), YamlError> {
+        self.copied += size(value);
+        if self.copied > MAX_COPIED {
+            return Err(YamlError(
+                "yaml: document contains excessive aliasing".to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     fn sequence(&mut self, depth: usize) -> Result<Value, YamlError> {
@@ -239,11 +248,14 @@ fn key_text(key: Value) -> Result<String, YamlError> {
     }
 }
 
+/// How much a value holds: its values, and its texts.
 fn size(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(size).sum::<usize>(),
-        Value::Object(map) => 1 + map.values().map(size).sum::<usize>(),
-        _ => 1,
+    let text = |text: &str| text.len() / UNIT_OF_TEXT;
+    1 + match value {
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Object(map) => map.iter().map(|(key, inner)| text(key) + size(inner)).sum(),
+        Value::String(own) => text(own),
+        _ => 0,
     }
 }
 

@@ -198,3 +198,34 @@ proptest! {
         prop_assert_eq!(&document.value["value"], &value, "{}", text);
     }
 }
+
+#[test]
+fn few_words_do_not_stand_for_more_than_there_is_memory() {
+    let ten_of = |name: &str| format!("*{name},").repeat(10);
+    let laughs: String = (1..10)
+        .map(|level| {
+            format!(
+                "a{level}: &a{level} [{}]\n",
+                ten_of(&format!("a{}", level - 1))
+            )
+        })
+        .collect();
+    let anchors: String = (0..90).map(|level| format!("&a{level} [")).collect();
+    for text in [
+        format!("a0: &a0 x\n{laughs}"),
+        format!(
+            "a: &a {}\nb: [{}]",
+            "x".repeat(100_000),
+            "*a,".repeat(10_000)
+        ),
+        format!("{anchors}{}{}", "x,".repeat(20_000), "]".repeat(90)),
+    ] {
+        let refused = read_document(&text).unwrap_err();
+        assert_eq!(refused.0, "yaml: document contains excessive aliasing");
+    }
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    assert_eq!(
+        read_document(&deep).unwrap_err().0,
+        "yaml: exceeded max depth"
+    );
+}
