@@ -1,5 +1,7 @@
 //! Annotations that mean something to pods.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::every_container;
@@ -37,15 +39,14 @@ pub fn validate(out: &mut Problems, path: &Path, annotations: &Value, spec: &Val
             validate_seccomp(out, &path.child(key), profile);
         }
     }
+    let containers = every_container(path, spec);
+    let containers: HashSet<&str> = containers.iter().map(|(_, c)| c.text("name")).collect();
     for (key, profile) in annotations.as_object().into_iter().flatten() {
         let Some(container) = key.strip_prefix(APP_ARMOR) else {
             continue;
         };
         let profile = profile.as_str().unwrap_or_default();
-        let known = every_container(path, spec)
-            .iter()
-            .any(|(_, c)| c.text("name") == container);
-        if !known {
+        if !containers.contains(container) {
             out.invalid(&path.key(key), container, "container not found");
         }
         let valid = ["", "runtime/default", "unconfined"].contains(&profile)

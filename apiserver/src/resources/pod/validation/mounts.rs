@@ -16,6 +16,9 @@ pub fn validate(out: &mut Problems, path: &Path, container: &Value, volumes: &Vo
 
 fn validate_mounts(out: &mut Problems, path: &Path, container: &Value, volumes: &Volumes<'_>) {
     let devices = container.items("volumeDevices");
+    let texts = |name| devices.iter().map(|device| device.text(name)).collect();
+    let (device_names, device_places): (HashSet<&str>, HashSet<&str>) =
+        (texts("name"), texts("devicePath"));
     let mut places = HashSet::new();
     for (i, mount) in container.items("volumeMounts").iter().enumerate() {
         let at = path.index(i);
@@ -34,17 +37,14 @@ fn validate_mounts(out: &mut Problems, path: &Path, container: &Value, volumes: 
         if !places.insert(place) {
             out.invalid(&at.child("mountPath"), place, "must be unique");
         }
-        if devices.iter().any(|device| device.text("name") == name) {
+        if device_names.contains(name) {
             out.invalid(
                 &at.child("name"),
                 name,
                 "must not already exist in volumeDevices",
             );
         }
-        if devices
-            .iter()
-            .any(|device| device.text("devicePath") == place)
-        {
+        if device_places.contains(place) {
             out.invalid(
                 &at.child("mountPath"),
                 place,
@@ -105,6 +105,9 @@ fn validate_recursive(out: &mut Problems, path: &Path, mount: &Value) {
 
 fn validate_devices(out: &mut Problems, path: &Path, container: &Value, volumes: &Volumes<'_>) {
     let mounts = container.items("volumeMounts");
+    let texts = |name| mounts.iter().map(|mount| mount.text(name)).collect();
+    let (mount_names, mount_places): (HashSet<&str>, HashSet<&str>) =
+        (texts("name"), texts("mountPath"));
     let (mut names, mut places) = (HashSet::new(), HashSet::new());
     for (i, device) in container.items("volumeDevices").iter().enumerate() {
         let at = path.index(i);
@@ -138,14 +141,14 @@ fn validate_devices(out: &mut Problems, path: &Path, container: &Value, volumes:
         } else {
             places.insert(place);
         }
-        if mounts.iter().any(|mount| mount.text("name") == name) {
+        if mount_names.contains(name) {
             out.invalid(
                 &at.child("name"),
                 name,
                 "must not already exist in volumeMounts",
             );
         }
-        if mounts.iter().any(|mount| mount.text("mountPath") == place) {
+        if mount_places.contains(place) {
             out.invalid(
                 &at.child("devicePath"),
                 place,

@@ -1,6 +1,6 @@
 //! Tolerations, scheduling gates and spreading.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use ferrule_apimachinery::names;
 use serde_json::Value;
@@ -77,6 +77,12 @@ pub fn validate_gates(out: &mut Problems, path: &Path, gates: &[Value]) {
 /// The list of topology spread constraints.
 pub fn validate_spread(out: &mut Problems, path: &Path, spec: &Value) {
     let constraints = spec.items("topologySpreadConstraints");
+    let place = |constraint: &Value| {
+        let action = constraint.text("whenUnsatisfiable").to_owned();
+        (constraint.text("topologyKey").to_owned(), action)
+    };
+    // Where each pair stands last.
+    let last: HashMap<_, _> = constraints.iter().map(place).zip(0..).collect();
     for (i, constraint) in constraints.iter().enumerate() {
         let at = path.index(i);
         let (skew, key) = (constraint.int("maxSkew"), constraint.text("topologyKey"));
@@ -94,10 +100,7 @@ pub fn validate_spread(out: &mut Problems, path: &Path, spec: &Value) {
                 &["DoNotSchedule", "ScheduleAnyway"],
             );
         }
-        let repeated = constraints[i + 1..].iter().any(|other| {
-            other.text("topologyKey") == key && other.text("whenUnsatisfiable") == action
-        });
-        if repeated {
+        if last.get(&place(constraint)).is_some_and(|last| *last > i) {
             let at = at.child("{topologyKey, whenUnsatisfiable}");
             out.duplicate(&at, format!("{{{key}, {action}}}"));
         }

@@ -1,5 +1,7 @@
 //! What of a pod may change.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::annotations;
@@ -95,9 +97,9 @@ fn validate_tolerations(out: &mut Problems, path: &Path, new: &Value, old: &Valu
     let without_time = |toleration: &Value| {
         let mut toleration = toleration.clone();
         tree::remove(&mut toleration, "tolerationSeconds");
-        toleration
+        toleration.to_string()
     };
-    let kept: Vec<Value> = new.items("tolerations").iter().map(without_time).collect();
+    let kept: HashSet<String> = new.items("tolerations").iter().map(without_time).collect();
     if old
         .items("tolerations")
         .iter()
@@ -113,13 +115,11 @@ fn validate_tolerations(out: &mut Problems, path: &Path, new: &Value, old: &Valu
 }
 
 fn validate_gates(out: &mut Problems, path: &Path, new: &Value, old: &Value) {
+    let known = old.items("schedulingGates").iter();
+    let known: HashSet<&str> = known.map(|gate| gate.text("name")).collect();
     for (i, gate) in new.items("schedulingGates").iter().enumerate() {
         let name = gate.text("name");
-        if !old
-            .items("schedulingGates")
-            .iter()
-            .any(|known| known.text("name") == name)
-        {
+        if !known.contains(name) {
             let detail =
                 format!("only deletion is allowed, but found new scheduling gate '{name}'");
             out.forbidden(&path.index(i).child("name"), &detail);
