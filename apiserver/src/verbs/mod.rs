@@ -33,6 +33,7 @@ pub mod presence;
 mod read;
 mod review;
 mod scale;
+mod warnings;
 mod watch;
 mod write;
 
@@ -50,6 +51,7 @@ use tokio::time::Instant;
 use crate::admission::TolerationSeconds;
 use crate::auth::{self, Attributes};
 use crate::store::{ReadAt, Snapshot, Store};
+use warnings::Warnings;
 
 pub use apply::Configuration;
 pub use decode::{Body, Media, write_yaml};
@@ -97,7 +99,7 @@ pub struct Call {
     pub deadline: Instant,
     /// Who owns the fields that the call sets, where its options do not say.
     pub agent: String,
-    warnings: Mutex<Vec<String>>,
+    warnings: Mutex<Warnings>,
 }
 
 impl Call {
@@ -148,10 +150,7 @@ impl Call {
             .warnings
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        let warning = warning.into();
-        if !warnings.contains(&warning) {
-            warnings.push(warning);
-        }
+        warnings.add(warning.into());
     }
 
     /// The warnings so far; the call has none afterwards.
@@ -160,7 +159,7 @@ impl Call {
             .warnings
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        std::mem::take(&mut *warnings)
+        std::mem::take(&mut *warnings).into_texts()
     }
 }
 
