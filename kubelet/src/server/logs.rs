@@ -11,7 +11,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bytes::Bytes;
 use ferrule_proto::v1;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerStatus, PodStatus};
@@ -48,7 +47,15 @@ impl Options {
     /// From a request.
     pub fn new(request: &v1::LogsRequest) -> Result<Options, Status> {
         let since = match (request.since_seconds, request.since_time.as_str()) {
-            (Some(seconds), _) => Some(Timestamp::now() - SignedDuration::from_secs(seconds)),
+            (Some(seconds), _) => {
+                let ago = SignedDuration::from_secs(seconds);
+                // More than there are years is from the beginning.
+                Some(
+                    Timestamp::now()
+                        .saturating_sub(ago)
+                        .unwrap_or(Timestamp::MIN),
+                )
+            }
             (None, "") => None,
             (None, text) => Some(
                 text.parse()
@@ -278,6 +285,8 @@ struct Writer {
     options: Options,
     left: Option<usize>,
     line_begins: bool,
+    /// How much of what is pending was searched for the end of its entry.
+    searched: usize,
     out: Vec<u8>,
 }
 
@@ -287,6 +296,7 @@ impl Writer {
             left: options.limit,
             options,
             line_begins: true,
+            searched: 0,
             out: Vec::new(),
         }
     }
@@ -294,14 +304,17 @@ impl Writer {
     /// Takes the whole entries from `pending`; `true` once the limit is reached.
     fn take(&mut self, pending: &mut Vec<u8>) -> bool {
         let mut from = 0;
-        while let Some(length) = pending[from..].iter().position(|byte| *byte == b'\n') {
-            let line = &pending[from..from + length];
-            from += length + 1;
+        let mut search = self.searched.min(pending.len());
+        while let Some(length) = pending[search..].iter().position(|byte| *byte == b'\n') {
+            let end = search + length;
+            let line = &pending[from..end];
+            (from, search) = (end + 1, end + 1);
             if self.entry(line) {
                 return true;
             }
         }
         pending.drain(..from);
+        self.searched = pending.len();
         false
     }
 
@@ -390,6 +403,13 @@ fn tail_start(file: &mut File, lines: usize) -> io::Result<u64> {
     Ok(0)
 }
 
+/// What a person reads of the whole entries in `log`.
+pub fn text(log: &[u8], options: Options) -> Vec<u8> {
+    let mut writer = Writer::new(options);
+    writer.take(&mut log.to_vec());
+    writer.out
+}
+
 /// The end of a log as text: at most `lines` lines and `bytes` bytes.
 pub fn tail_text(path: &Path, lines: usize, bytes: usize) -> String {
     /// More is not read, however long the lines are; a line that is cut does not parse as an entry.
@@ -402,10 +422,7 @@ pub fn tail_text(path: &Path, lines: usize, bytes: usize) -> String {
         file.take(MOST).read_to_end(&mut raw)?;
         Ok(raw)
     };
-    let mut raw = read().unwrap_or_default();
-    let mut writer = Writer::new(Options::default());
-    writer.take(&mut raw);
-    let out = Bytes::from(writer.out);
+    let out = text(&read().unwrap_or_default(), Options::default());
     String::from_utf8_lossy(&out[out.len().saturating_sub(bytes)..]).into_owned()
 }
 

@@ -140,3 +140,26 @@ fn the_attempt_is_chosen_by_the_containers_state() {
         assert_eq!(found, expected.map(str::to_owned).map_err(str::to_owned));
     }
 }
+
+#[test]
+fn a_log_since_before_all_times_is_the_whole_log() {
+    for seconds in [i64::MAX, 9_223_372_036] {
+        let request = v1::LogsRequest {
+            since_seconds: Some(seconds),
+            ..v1::LogsRequest::default()
+        };
+        let options = Options::new(&request).expect("options");
+        assert_eq!(text(options), "one\ntwo\n\nthree\n", "{seconds}");
+    }
+}
+
+#[test]
+fn an_entry_that_comes_in_pieces_is_one() {
+    let mut writer = Writer::new(Options::default());
+    let mut pending = Vec::new();
+    for byte in LOG.bytes() {
+        pending.push(byte);
+        assert!(!writer.take(&mut pending));
+    }
+    assert_eq!(writer.out, b"one\ntwo\n\nthree\n");
+}
