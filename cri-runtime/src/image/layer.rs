@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use flate2::read::MultiGzDecoder;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
@@ -125,7 +126,7 @@ fn unpack_tar(input: impl Read, target: &Path) -> io::Result<u64> {
         let Some(relative) = inside(&path) else {
             continue;
         };
-        size += entry.size();
+        size = size.saturating_add(entry.size());
         let name = relative
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
@@ -144,7 +145,7 @@ fn unpack_tar(input: impl Read, target: &Path) -> io::Result<u64> {
                 let mode = entry.header().mode().unwrap_or(0o755);
                 let mtime = entry.header().mtime().unwrap_or(0);
                 entry.unpack_in(target)?;
-                modes.push((target.join(&relative), mode, mtime));
+                modes.push((relative, mode, mtime));
             }
             _ => {
                 entry.unpack_in(target)?;
@@ -154,12 +155,13 @@ fn unpack_tar(input: impl Read, target: &Path) -> io::Result<u64> {
     // Files that came later have touched their directories.
     for (path, mode, mtime) in modes {
         use std::os::unix::fs::PermissionsExt;
-        let Ok(metadata) = fs::symlink_metadata(&path) else {
+        // A link on the way may lead elsewhere by now.
+        let Some(path) = still_inside(target, &path) else {
             continue;
         };
-        if metadata.is_dir() {
-            let _ = fs::set_permissions(&path, fs::Permissions::from_mode(mode & 0o7777));
-            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(mtime);
+        let _ = fs::set_permissions(&path, fs::Permissions::from_mode(mode & 0o7777));
+        let time = UNIX_EPOCH.checked_add(Duration::from_secs(mtime));
+        if let Some(time) = time {
             let _ = fs::File::open(&path).and_then(|directory| directory.set_modified(time));
         }
     }
@@ -177,6 +179,15 @@ fn inside(path: &Path) -> Option<PathBuf> {
         }
     }
     Some(relative)
+}
+
+/// Where a directory of the layer is, if it is one and no link on the way leads out.
+fn still_inside(target: &Path, relative: &Path) -> Option<PathBuf> {
+    let parent = target.join(relative.parent()?).canonicalize().ok()?;
+    let path = parent.join(relative.file_name()?);
+    let inside = parent.starts_with(target.canonicalize().ok()?);
+    let is_dir = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_dir());
+    (inside && is_dir).then_some(path)
 }
 
 /// The parent directory, made if need be; an error when a link on the way leads out.
@@ -301,6 +312,47 @@ mod tests {
         }
         let dir = fs::metadata(directory.path().join("dir")).expect("directory");
         assert_eq!((dir.mode() & 0o777, dir.mtime()), (0o750, 7));
+    }
+
+    #[test]
+    fn a_directory_behind_a_link_that_was_turned_round_is_left_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let outside = tempfile::tempdir().expect("temporary directory");
+        let (layer, neighbour) = (outside.path().join("layer"), outside.path().join("etc"));
+        for directory in [&layer, &neighbour] {
+            fs::create_dir(directory).expect("a directory");
+        }
+        fs::set_permissions(&neighbour, fs::Permissions::from_mode(0o700)).expect("permissions");
+        let mut builder = tar::Builder::new(Vec::new());
+        for (path, kind, link) in [
+            ("in", EntryType::Directory, ""),
+            ("link", EntryType::Symlink, "in"),
+            ("link/etc", EntryType::Directory, ""),
+            ("link", EntryType::Symlink, ".."),
+        ] {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_mode(0o777);
+            header.set_uid(0);
+            header.set_gid(0);
+            // Later than any clock.
+            header.set_mtime(u64::MAX);
+            header.set_size(0);
+            if !link.is_empty() {
+                header.set_link_name(link).expect("a link's name");
+            }
+            builder
+                .append_data(&mut header, path, io::empty())
+                .expect("in memory");
+        }
+        let tar = builder.into_inner().expect("in memory");
+        unpack(&tar[..], &layer, &digest(&tar)).expect("unpacks");
+        assert!(layer.join("in/etc").is_dir());
+        let mode = fs::metadata(&neighbour).expect("it is there").mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 
     #[test]
