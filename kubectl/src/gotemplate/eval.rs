@@ -8,6 +8,8 @@ use super::{Command, Node, Operand, Pipe, Place, Template, What, functions, prin
 const DEPTH: usize = 500;
 /// The longest text that is made.
 const LIMIT: usize = 256 << 20;
+/// Most bytes of texts that functions make and variables keep on the way.
+const MADE: usize = 64 << 20;
 
 /// A value of a template.
 #[derive(Clone, Debug)]
@@ -58,6 +60,7 @@ pub fn run(template: &Template, object: &Value, out: &mut String) -> Result<(), 
         name: "output",
         variables: vec![("$".to_owned(), Item::Of(object))],
         depth: 0,
+        made: 0,
         out,
     };
     state.list(&template.body, &Item::Of(object)).map(drop)
@@ -68,6 +71,8 @@ struct State<'a, 'o> {
     name: &'a str,
     variables: Vec<(String, Item<'a>)>,
     depth: usize,
+    /// Bytes of the texts that functions have made and variables have kept.
+    made: usize,
     out: &'o mut String,
 }
 
@@ -81,9 +86,16 @@ impl<'a> State<'a, '_> {
         ))
     }
 
+    /// Counts a text that was made: a few words can double it again and again.
+    fn count(&mut self, made: &Item<'a>) {
+        if let Item::Own(Value::String(text)) = made {
+            self.made += text.len();
+        }
+    }
+
     fn list(&mut self, nodes: &'a [Node], dot: &Item<'a>) -> Result2<Flow> {
         for node in nodes {
-            if self.out.len() > LIMIT {
+            if self.out.len() > LIMIT || self.made > MADE {
                 return Err("the text is too long".to_owned());
             }
             let flow = self.node(node, dot)?;
@@ -244,6 +256,7 @@ impl<'a> State<'a, '_> {
     fn pipe(&mut self, pipe: &'a Pipe, dot: &Item<'a>) -> Result2<Item<'a>> {
         let value = self.value_of(pipe, dot)?;
         for name in &pipe.variables {
+            self.count(&value);
             self.set(name, value.clone(), pipe.assigns);
         }
         Ok(value)
@@ -302,6 +315,7 @@ impl<'a> State<'a, '_> {
             Ok(value) => value,
             Err(why) => return self.fail(&command.place, why),
         };
+        self.count(&result);
         self.fields(first, result)
     }
 

@@ -479,8 +479,12 @@ fn number(text: &str) -> Result<Value> {
         Some("0o" | "0O") => i64::from_str_radix(&digits[2..], 8).ok(),
         _ => digits.parse().ok(),
     };
-    if let Some(whole) = whole {
-        return Ok(Value::from(if negative { -whole } else { whole }));
+    let signed = |whole: i64| match negative {
+        true => whole.checked_neg(),
+        false => Some(whole),
+    };
+    if let Some(whole) = whole.and_then(signed) {
+        return Ok(Value::from(whole));
     }
     let float = plain.parse::<f64>().ok().filter(|own| own.is_finite());
     float

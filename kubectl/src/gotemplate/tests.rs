@@ -177,6 +177,20 @@ fn templates_that_call_themselves_come_to_an_end() {
     );
 }
 
+#[test]
+fn the_least_number_has_no_positive_one() {
+    assert!(Template::read("{{-0x-8000000000000000}}", false).is_err());
+}
+
+#[test]
+fn a_text_that_is_doubled_again_and_again_comes_to_an_end() {
+    let doubled = "{{$x = printf \"%s%s\" $x $x}}".repeat(40);
+    let source = format!("{{{{$x := \"aaaaaaaa\"}}}}{doubled}");
+    let template = Template::read(&source, false).unwrap();
+    let (_, result) = template.format(&object());
+    assert!(result.unwrap_err().contains("the text is too long"));
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(source in "[{}. $a-c\"'`|()=:,0-9%/*\\\\\n-]{0,40}") {
