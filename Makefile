@@ -1,5 +1,5 @@
 # Thin calls; the logic is in deploy/ and in the tests.
-.PHONY: help up down test load-image bench chaos chaos-docs
+.PHONY: help up down test fuzz load-image bench chaos chaos-docs
 
 help: ## Say what there is.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -15,6 +15,9 @@ load-image: ## Put a local image into every node: make load-image IMAGE=name.
 
 test: ## Run every check and test; starts clusters of its own.
 	@e2e/run.sh
+
+fuzz: ## Fuzz every parser that sees bytes from outside: make fuzz MINUTES=3; see docs/testing.md.
+	@e2e/fuzz/run.sh $(or $(MINUTES),3)
 
 bench: ## Measure; see bench/README.md.
 	@bench/run.sh

@@ -9,6 +9,7 @@ pub mod rest;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use ferrule_apimachinery::status::Status;
 use ferrule_component_base::health::Health;
 use ferrule_component_base::metrics::Metrics;
@@ -59,31 +60,43 @@ pub(crate) struct Front {
     pub documents: Documents,
 }
 
+impl Front {
+    fn new(api: Api, options: ServeOptions, metrics: &Metrics) -> Arc<Front> {
+        let in_flight = Arc::new(InFlight::new(options.max_reading, options.max_mutating));
+        let state = metrics::State {
+            api: api.clone(),
+            in_flight: in_flight.clone(),
+        };
+        state.register(metrics);
+        Arc::new(Front {
+            documents: Documents::new(api.scheme().clone()),
+            api,
+            bodies: Bodies::new(),
+            in_flight,
+            metrics: RequestMetrics::register(metrics),
+        })
+    }
+}
+
 /// A server of the verbs, ready to listen.
 pub fn server(api: Api, options: ServeOptions, health: Health, metrics: Metrics) -> Server {
-    let bodies = Bodies::new();
-    let in_flight = Arc::new(InFlight::new(options.max_reading, options.max_mutating));
-    let state = metrics::State {
-        api: api.clone(),
-        in_flight: in_flight.clone(),
-    };
-    state.register(&metrics);
-    let front = Arc::new(Front {
-        documents: Documents::new(api.scheme().clone()),
-        api,
-        bodies: bodies.clone(),
-        in_flight,
-        metrics: RequestMetrics::register(&metrics),
-    });
+    let front = Front::new(api, options, &metrics);
     let resources = ResourcesServer::new(grpc::ResourcesService::new(front.clone()))
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(usize::MAX);
     let discovery = DiscoveryServer::new(grpc::DiscoveryService::new(front.clone()));
+    let bodies = front.bodies.clone();
     Server::new(health, metrics)
         .authenticate_inside()
         .grpc(BoundedService::new(resources, bodies))
         .grpc(discovery)
         .http(rest::routes(front))
+}
+
+/// The REST front alone, without a port: each request says by an extension whose
+/// [`Identity`](ferrule_component_base::identity::Identity) it is.
+pub fn rest_routes(api: Api, options: ServeOptions, metrics: &Metrics) -> Router {
+    rest::routes(Front::new(api, options, metrics))
 }
 
 /// Refuses a body that is too large, in upstream's words.

@@ -1,0 +1,5 @@
+//! See `targets::patches::merge_patch`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ferrule_fuzz::targets::patches::merge_patch(data));

@@ -1,0 +1,5 @@
+//! See `targets::texts::quantities`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| ferrule_fuzz::targets::texts::quantities(data));
