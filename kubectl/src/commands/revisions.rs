@@ -1,14 +1,16 @@
-//! `kubectl rollout history` and `undo`: the templates that a Deployment had.
+//! `kubectl rollout history` and `undo`: the templates that a workload had.
+//!
+//! A Deployment keeps them in its ReplicaSets, a StatefulSet and a DaemonSet in ControllerRevisions.
 
 use ferrule_client::WriteOptions;
 use ferrule_client::client::Patch;
 use serde_json::{Value, json};
 
-use super::print;
 use super::rollout;
 use super::select::Found;
 use super::set::CHANGE_CAUSE;
 use super::write::Report;
+use super::{print, warn};
 use crate::args::{DryRun, RolloutHistoryArgs, RolloutUndoArgs};
 use crate::describe;
 use crate::error::{Error, Result};
@@ -17,15 +19,74 @@ use crate::resources::{at, group_kind, singular};
 use crate::session::Session;
 
 const REVISION: &str = "deployment.kubernetes.io/revision";
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Annotations of a ReplicaSet that are not its Deployment's.
 const OWN: [&str; 6] = [
-    "kubectl.kubernetes.io/last-applied-configuration",
-    "deployment.kubernetes.io/revision",
+    LAST_APPLIED,
+    REVISION,
     "deployment.kubernetes.io/revision-history",
     "deployment.kubernetes.io/desired-replicas",
     "deployment.kubernetes.io/max-replicas",
     "deprecated.deployment.rollback.to",
 ];
+
+/// A state that a workload was in.
+struct Revision {
+    number: i64,
+    /// The ReplicaSet or the ControllerRevision.
+    object: Value,
+}
+
+impl Revision {
+    /// Why it was made, when that was written down.
+    fn cause(&self) -> Option<&str> {
+        let cause = self.object["metadata"]["annotations"][CHANGE_CAUSE].as_str();
+        cause.filter(|cause| !cause.is_empty())
+    }
+
+    /// Whether a ReplicaSet keeps it.
+    fn is_replica_set(&self) -> bool {
+        self.object["spec"].is_object()
+    }
+
+    /// The pod template.
+    fn template(&self) -> Value {
+        if self.is_replica_set() {
+            let mut template = self.object["spec"]["template"].clone();
+            if let Some(cause) = self.cause() {
+                template["metadata"]["annotations"][CHANGE_CAUSE] = Value::from(cause);
+            }
+            return template;
+        }
+        let mut template = self.object["data"]["spec"]["template"].clone();
+        if let Some(fields) = template.as_object_mut() {
+            fields.remove("$patch");
+        }
+        template
+    }
+
+    /// Whether a workload is in this state.
+    fn is_of(&self, workload: &Value) -> bool {
+        let current = describe::without_hash(&workload["spec"]["template"]);
+        if self.is_replica_set() {
+            return current == describe::without_hash(&self.object["spec"]["template"]);
+        }
+        current == describe::without_hash(&self.template())
+    }
+
+    /// What brings a workload back to this state.
+    fn patch(&self, workload: &Value) -> Patch {
+        if !self.is_replica_set() {
+            return Patch::Strategic(self.object["data"].clone());
+        }
+        let template = describe::without_hash(&self.object["spec"]["template"]);
+        let annotations = annotations(&self.object, workload);
+        Patch::Json(json!([
+            {"op": "replace", "path": "/spec/template", "value": template},
+            {"op": "replace", "path": "/metadata/annotations", "value": annotations},
+        ]))
+    }
+}
 
 /// Runs `rollout history`.
 pub async fn history(session: &Session, args: &RolloutHistoryArgs) -> Result<()> {
@@ -34,15 +95,15 @@ pub async fn history(session: &Session, args: &RolloutHistoryArgs) -> Result<()>
     }
     let mut errors = Vec::new();
     for one in rollout::workloads(session, &args.workloads).await? {
-        let sets = match sets(session, &one, "history viewer").await {
-            Ok(sets) => sets,
+        let revisions = match revisions(session, &one, "history viewer").await {
+            Ok(revisions) => revisions,
             Err(error) => {
                 errors.push(error);
                 continue;
             }
         };
         let head = format!("{}/{}", singular(&one.resource), one.name);
-        if sets.is_empty() {
+        if revisions.is_empty() {
             print(&format!(
                 "{} \nNo rollout history found.\n",
                 titled(&head, args.revision)
@@ -50,18 +111,17 @@ pub async fn history(session: &Session, args: &RolloutHistoryArgs) -> Result<()>
             continue;
         }
         if args.revision > 0 {
-            let found = sets.iter().find(|(own, _)| *own == args.revision);
-            let (_, set) =
+            let found = revisions.iter().find(|own| own.number == args.revision);
+            let found =
                 found.ok_or_else(|| Error::local("unable to find the specified revision"))?;
-            let template = template_of(set);
+            let template = describe::template(&found.template());
             print(&format!("{}\n{template}\n", titled(&head, args.revision)))?;
             continue;
         }
         let mut text = "REVISION\tCHANGE-CAUSE\n".to_owned();
-        for (revision, set) in &sets {
-            let cause = set["metadata"]["annotations"][CHANGE_CAUSE].as_str();
-            let cause = cause.filter(|cause| !cause.is_empty()).unwrap_or("<none>");
-            text.push_str(&format!("{revision}\t{cause}\n"));
+        for revision in &revisions {
+            let cause = revision.cause().unwrap_or("<none>");
+            text.push_str(&format!("{}\t{cause}\n", revision.number));
         }
         print(&format!("{head} \n{}\n", tabs::align(&text)))?;
     }
@@ -75,49 +135,55 @@ fn titled(head: &str, revision: i64) -> String {
     }
 }
 
-/// The pod template of a revision, with why it was made.
-fn template_of(set: &Value) -> String {
-    let mut template = set["spec"]["template"].clone();
-    let cause = &set["metadata"]["annotations"][CHANGE_CAUSE];
-    if cause.as_str().is_some_and(|cause| !cause.is_empty()) {
-        template["metadata"]["annotations"][CHANGE_CAUSE] = cause.clone();
-    }
-    describe::template(&template)
-}
-
-/// The ReplicaSets of a Deployment by their revisions, in order.
-async fn sets(session: &Session, one: &Found, what: &str) -> Result<Vec<(i64, Value)>> {
-    if one.resource.kind != "Deployment" {
-        return Err(Error::local(format!(
-            "no {what} has been implemented for {:?}",
-            group_kind(&one.resource)
-        )));
-    }
-    let sets = describe::replica_sets(session, &one.object).await?;
-    let revision = |set: &Value| {
-        let text = set["metadata"]["annotations"][REVISION].as_str()?;
-        text.parse::<i64>().ok()
+/// The revisions of a workload, in order.
+async fn revisions(session: &Session, one: &Found, what: &str) -> Result<Vec<Revision>> {
+    let (group, kind) = (one.resource.group.as_str(), one.resource.kind.as_str());
+    let kept_in = match (group, kind) {
+        ("apps", "Deployment") => "replicasets",
+        ("apps", "StatefulSet" | "DaemonSet") => "controllerrevisions",
+        _ => {
+            return Err(Error::local(format!(
+                "no {what} has been implemented for {:?}",
+                group_kind(&one.resource)
+            )));
+        }
     };
-    let mut sets: Vec<(i64, Value)> = sets
+    let selector = &one.object["spec"]["selector"];
+    let objects = describe::controlled_by(session, &one.object, selector, kept_in).await?;
+    let number = |object: &Value| {
+        let annotation = object["metadata"]["annotations"][REVISION].as_str();
+        match object["revision"].as_i64() {
+            Some(number) => Some(number),
+            None => annotation?.parse().ok(),
+        }
+    };
+    let mut revisions: Vec<Revision> = objects
         .into_iter()
-        .filter_map(|set| Some((revision(&set)?, set)))
+        .filter_map(|object| {
+            let number = number(&object)?;
+            Some(Revision { number, object })
+        })
         .collect();
-    sets.sort_by_key(|(revision, _)| *revision);
-    Ok(sets)
+    revisions.sort_by_key(|own| own.number);
+    Ok(revisions)
 }
 
 /// What `undo` goes back to: a revision, or with 0 the last but one.
-fn target<'a>(sets: &'a [(i64, Value)], revision: i64, name: &str) -> Result<&'a Value> {
+fn target<'a>(revisions: &'a [Revision], revision: i64, one: &Found) -> Result<&'a Revision> {
     if revision == 0 {
-        return match sets {
-            [.., (_, previous), _] => Ok(previous),
+        return match revisions {
+            [.., previous, _] => Ok(previous),
+            _ if one.resource.kind != "Deployment" => {
+                Err(Error::local("no last revision to roll back to"))
+            }
             _ => Err(Error::local(format!(
-                "no rollout history found for deployment {name:?}"
+                "no rollout history found for deployment {:?}",
+                one.name
             ))),
         };
     }
-    let found = sets.iter().find(|(own, _)| *own == revision);
-    found.map(|(_, set)| set).ok_or_else(|| {
+    let found = revisions.iter().find(|own| own.number == revision);
+    found.ok_or_else(|| {
         Error::local(format!(
             "unable to find specified revision {revision} in history"
         ))
@@ -131,12 +197,17 @@ pub async fn undo(session: &Session, args: &RolloutUndoArgs) -> Result<()> {
         ..Report::of(&args.print, args.dry_run)?
     };
     for one in rollout::workloads(session, &args.workloads).await? {
-        let sets = sets(session, &one, "rollbacker").await?;
-        let set = target(&sets, args.to_revision, &one.name)?;
+        let revisions = revisions(session, &one, "rollbacker").await?;
+        let wanted = target(&revisions, args.to_revision, &one)?;
+        let is_deployment = one.resource.kind == "Deployment";
         if args.dry_run == DryRun::Client {
             // The line names what the template would be, as upstream's does.
-            let template = describe::template(&set["spec"]["template"]);
-            report.print(&one.object, &one.resource, &template)?;
+            let template = describe::template(&wanted.template());
+            let done = match is_deployment {
+                true => template,
+                false => format!("will roll back to {template}"),
+            };
+            report.print(&one.object, &one.resource, &done)?;
             continue;
         }
         if one.object["spec"]["paused"] == true {
@@ -144,8 +215,7 @@ pub async fn undo(session: &Session, args: &RolloutUndoArgs) -> Result<()> {
                 "you cannot rollback a paused deployment; resume it first with 'kubectl rollout resume' and try again",
             ));
         }
-        let template = describe::without_hash(&set["spec"]["template"]);
-        if template == describe::without_hash(&one.object["spec"]["template"]) {
+        if wanted.is_of(&one.object) {
             let done = format!(
                 "skipped rollback (current template already matches revision {})",
                 args.to_revision
@@ -153,10 +223,7 @@ pub async fn undo(session: &Session, args: &RolloutUndoArgs) -> Result<()> {
             report.print(&one.object, &one.resource, &done)?;
             continue;
         }
-        let patch = json!([
-            {"op": "replace", "path": "/spec/template", "value": template},
-            {"op": "replace", "path": "/metadata/annotations", "value": annotations(set, &one.object)},
-        ]);
+        warn_of_apply(&one);
         let options = WriteOptions {
             dry_run: args.dry_run == DryRun::Server,
             field_manager: "kubectl-rollout".to_owned(),
@@ -165,7 +232,7 @@ pub async fn undo(session: &Session, args: &RolloutUndoArgs) -> Result<()> {
         let place = at(&one.resource, &one.namespace).name(&one.name);
         let answer = session
             .client
-            .patch(&place, &Patch::Json(patch), &options)
+            .patch(&place, &wanted.patch(&one.object), &options)
             .await;
         let refused = |status| {
             let failed = format!("failed restoring revision {}: ", args.to_revision);
@@ -175,6 +242,18 @@ pub async fn undo(session: &Session, args: &RolloutUndoArgs) -> Result<()> {
         report.print(&object, &one.resource, "rolled back")?;
     }
     Ok(())
+}
+
+/// What `apply` remembers of a workload is not brought back with it.
+fn warn_of_apply(one: &Found) {
+    if one.object["metadata"]["annotations"][LAST_APPLIED].is_string() {
+        warn(&format!(
+            "Warning: resource {}/{} was previously managed with 'kubectl apply'. Rolling back will not update the \
+             {LAST_APPLIED} annotation, which may cause unexpected behavior on future 'kubectl apply' operations. \
+             Consider using 'kubectl apply' with your previous configuration file instead.",
+            one.resource.name, one.name
+        ));
+    }
 }
 
 /// The annotations that come back: the Deployment's own bookkeeping stays, the rest is of old.

@@ -91,6 +91,14 @@ pub fn annotations(text: &mut Text, level: usize, map: &Value) {
     }
 }
 
+/// A meta/v1 LabelSelector as a query: empty when it selects all.
+pub fn plain_selector(selector: &Value) -> String {
+    match self::selector(selector) {
+        none if none == "<none>" => String::new(),
+        selector => selector,
+    }
+}
+
 /// A meta/v1 LabelSelector in one line.
 pub fn selector(selector: &Value) -> String {
     let mut parts: Vec<String> = selector["matchLabels"]
@@ -127,6 +135,37 @@ pub fn time(value: &Value) -> String {
     {
         Some(time) => time.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string(),
         None => String::new(),
+    }
+}
+
+/// A time; the year 1 when there is none, as Go prints it.
+pub fn time_or_zero(value: &Value) -> String {
+    match time(value) {
+        none if none.is_empty() => "Mon, 01 Jan 0001 00:00:00 +0000".to_owned(),
+        time => time,
+    }
+}
+
+/// `CreationTimestamp:`
+pub fn created(text: &mut Text, object: &Value) {
+    let created = time(&object["metadata"]["creationTimestamp"]);
+    text.field(0, "CreationTimestamp", created);
+}
+
+/// `True`, `False` or `<unset>`.
+pub fn flag(value: &Value) -> &'static str {
+    match value.as_bool() {
+        Some(true) => "True",
+        Some(false) => "False",
+        None => "<unset>",
+    }
+}
+
+/// A value, or `<unset>`.
+pub fn or_unset(value: &Value) -> String {
+    match value {
+        Value::Null => "<unset>".to_owned(),
+        value => super::plain(value),
     }
 }
 

@@ -3,7 +3,7 @@
 use ferrule_client::client::ListOptions;
 use serde_json::Value;
 
-use super::{Text, list, meta, number, or_none, string};
+use super::{Text, list, meta, number, or_none, plain, string};
 use crate::error::Result;
 use crate::output::table;
 use crate::resources::at;
@@ -29,12 +29,6 @@ pub async fn slices(session: &Session, service: &Value) -> Result<Vec<Value>> {
         .iter()
         .map(|item| Ok(ferrule_client::client::parse(item)?))
         .collect()
-}
-
-fn plain(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn joined(value: &Value, field: &str) -> String {
@@ -74,16 +68,18 @@ pub fn service(text: &mut Text, object: &Value, slices: &[Value]) -> bool {
             joined(spec, "externalIPs").replace(", ", ","),
         );
     }
+    if !string(spec, "loadBalancerIP").is_empty() {
+        let wanted = string(spec, "loadBalancerIP");
+        text.field(0, "Desired LoadBalancer IP", wanted);
+    }
     if !string(spec, "externalName").is_empty() {
         text.field(0, "External Name", string(spec, "externalName"));
     }
-    let ingress: Vec<&str> = list(&object["status"]["loadBalancer"], "ingress")
-        .map(|own| {
-            if string(own, "ip").is_empty() {
-                string(own, "hostname")
-            } else {
-                string(own, "ip")
-            }
+    let ingress: Vec<String> = list(&object["status"]["loadBalancer"], "ingress")
+        .map(|own| match (string(own, "ip"), own["ipMode"].as_str()) {
+            ("", _) => string(own, "hostname").to_owned(),
+            (address, Some(mode)) => format!("{address} ({mode})"),
+            (address, None) => address.to_owned(),
         })
         .collect();
     if !ingress.is_empty() {
@@ -105,6 +101,9 @@ pub fn service(text: &mut Text, object: &Value, slices: &[Value]) -> bool {
             number(port, "port").to_string()
         };
         text.line(0, format!("TargetPort:\t{target}/{protocol}"));
+        if !string(port, "appProtocol").is_empty() {
+            text.field(0, "AppProtocol", string(port, "appProtocol"));
+        }
         if number(port, "nodePort") > 0 {
             text.line(
                 0,
@@ -114,35 +113,48 @@ pub fn service(text: &mut Text, object: &Value, slices: &[Value]) -> bool {
         text.field(0, "Endpoints", endpoints_of(slices, string(port, "name")));
     }
     text.field(0, "Session Affinity", string(spec, "sessionAffinity"));
-    if !string(spec, "externalTrafficPolicy").is_empty() {
-        text.field(
-            0,
-            "External Traffic Policy",
-            string(spec, "externalTrafficPolicy"),
-        );
+    for (title, field) in [
+        ("External Traffic Policy", "externalTrafficPolicy"),
+        ("Internal Traffic Policy", "internalTrafficPolicy"),
+    ] {
+        if !string(spec, field).is_empty() {
+            text.field(0, title, string(spec, field));
+        }
     }
-    if !string(spec, "internalTrafficPolicy").is_empty() {
-        text.field(
-            0,
-            "Internal Traffic Policy",
-            string(spec, "internalTrafficPolicy"),
-        );
+    if number(spec, "healthCheckNodePort") > 0 {
+        let port = number(spec, "healthCheckNodePort");
+        text.field(0, "HealthCheck NodePort", port.to_string());
+    }
+    if list(spec, "loadBalancerSourceRanges").next().is_some() {
+        let ranges = joined(spec, "loadBalancerSourceRanges").replace(", ", ",");
+        text.field(0, "LoadBalancer Source Ranges", ranges);
+    }
+    if !string(spec, "trafficDistribution").is_empty() {
+        let distribution = string(spec, "trafficDistribution");
+        text.field(0, "Traffic Distribution", distribution);
     }
     true
 }
 
 /// The ready addresses of a port: the first three, and how many more.
-fn endpoints_of(slices: &[Value], port_name: &str) -> String {
+pub fn endpoints_of(slices: &[Value], port_name: &str) -> String {
+    if slices.is_empty() {
+        return "<none>".to_owned();
+    }
     let mut addresses = Vec::new();
     for slice in slices {
+        let ready = || list(slice, "endpoints").filter(|own| own["conditions"]["ready"] != false);
+        let first = |endpoint: &Value| plain(&endpoint["addresses"][0]);
+        // A headless Service may have no ports.
+        if list(slice, "ports").next().is_none() {
+            addresses.extend(ready().map(first));
+        }
         for port in list(slice, "ports").filter(|port| string(port, "name") == port_name) {
-            for endpoint in
-                list(slice, "endpoints").filter(|own| own["conditions"]["ready"] != false)
-            {
-                for address in list(endpoint, "addresses").filter_map(Value::as_str) {
-                    addresses.push(format!("{address}:{}", number(port, "port")));
-                }
-            }
+            let number = number(port, "port");
+            addresses.extend(ready().map(|own| match first(own) {
+                six if six.contains(':') => format!("[{six}]:{number}"),
+                address => format!("{address}:{number}"),
+            }));
         }
     }
     let more = addresses.len().saturating_sub(SHOWN);
@@ -166,26 +178,31 @@ pub fn endpoints(text: &mut Text, object: &Value) -> bool {
             let addresses: Vec<&str> = list(subset, field).map(|own| string(own, "ip")).collect();
             text.field(1, title, or_none(&addresses.join(",")));
         }
-        text.line(1, "Ports:");
-        text.line(2, "Name\tPort\tProtocol");
-        text.line(2, "----\t----\t--------");
-        for port in list(subset, "ports") {
-            let name = match string(port, "name") {
-                "" => "<unset>",
-                name => name,
-            };
-            text.line(
-                2,
-                format!(
-                    "{name}\t{}\t{}",
-                    number(port, "port"),
-                    string(port, "protocol")
-                ),
-            );
+        if list(subset, "ports").next().is_some() {
+            text.line(1, "Ports:");
+            ports(text, 2, subset);
         }
         text.line(0, "");
     }
     true
+}
+
+fn ports(text: &mut Text, level: usize, object: &Value) {
+    text.line(level, "Name\tPort\tProtocol");
+    text.line(level, "----\t----\t--------");
+    for port in list(object, "ports") {
+        let name = or_unset(string(port, "name"));
+        let number = match port["port"].as_i64() {
+            Some(number) => number.to_string(),
+            None => "<unset>".to_owned(),
+        };
+        let protocol = string(port, "protocol");
+        text.line(level, format!("{name}\t{number}\t{protocol}"));
+    }
+}
+
+fn or_unset(text: &str) -> &str {
+    if text.is_empty() { "<unset>" } else { text }
 }
 
 /// Describes an EndpointSlice.
@@ -193,64 +210,31 @@ pub fn endpoint_slice(text: &mut Text, object: &Value) -> bool {
     meta::name(text, object);
     meta::labels_and_annotations(text, object);
     text.field(0, "AddressType", string(object, "addressType"));
-    text.line(0, "Ports:");
-    text.line(1, "Name\tPort\tProtocol");
-    text.line(1, "----\t----\t--------");
-    for port in list(object, "ports") {
-        let name = match string(port, "name") {
-            "" => "<unset>",
-            name => name,
-        };
-        text.line(
-            1,
-            format!(
-                "{name}\t{}\t{}",
-                number(port, "port"),
-                string(port, "protocol")
-            ),
-        );
+    if list(object, "ports").next().is_none() {
+        text.line(0, "Ports: <unset>");
+    } else {
+        text.line(0, "Ports:");
+        ports(text, 1, object);
+    }
+    let mut endpoints = list(object, "endpoints").peekable();
+    if endpoints.peek().is_none() {
+        text.line(0, "Endpoints: <none>");
+        return true;
     }
     text.line(0, "Endpoints:");
-    for endpoint in list(object, "endpoints") {
-        text.field(
-            1,
-            "- Addresses",
-            joined(endpoint, "addresses").replace(", ", ","),
-        );
+    for endpoint in endpoints {
+        let addresses = joined(endpoint, "addresses");
+        text.field(1, "- Addresses", or_none(&addresses));
         text.line(2, "Conditions:");
-        text.field(3, "Ready", plain(&endpoint["conditions"]["ready"]));
-        text.field(
-            2,
-            "Hostname",
-            match string(endpoint, "hostname") {
-                "" => "<unset>",
-                name => name,
-            },
-        );
+        text.field(3, "Ready", meta::or_unset(&endpoint["conditions"]["ready"]));
+        text.field(2, "Hostname", meta::or_unset(&endpoint["hostname"]));
         let target = &endpoint["targetRef"];
         if target.is_object() {
-            text.field(
-                2,
-                "TargetRef",
-                format!("{}/{}", string(target, "kind"), string(target, "name")),
-            );
+            let (kind, name) = (string(target, "kind"), string(target, "name"));
+            text.field(2, "TargetRef", format!("{kind}/{name}"));
         }
-        text.field(
-            2,
-            "NodeName",
-            match string(endpoint, "nodeName") {
-                "" => "<unset>",
-                name => name,
-            },
-        );
-        text.field(
-            2,
-            "Zone",
-            match string(endpoint, "zone") {
-                "" => "<unset>",
-                name => name,
-            },
-        );
+        text.field(2, "NodeName", meta::or_unset(&endpoint["nodeName"]));
+        text.field(2, "Zone", meta::or_unset(&endpoint["zone"]));
     }
     true
 }

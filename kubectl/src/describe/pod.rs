@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Text, list, meta, number, pod_template, string};
+use super::{Text, list, meta, number, pod_template, string, volumes};
 
 /// Describes a pod.
 pub fn describe(text: &mut Text, pod: &Value) -> bool {
@@ -94,6 +94,17 @@ pub fn describe(text: &mut Text, pod: &Value) -> bool {
         &status["containerStatuses"],
         pod,
     );
+    if list(spec, "ephemeralContainers").next().is_some() {
+        pod_template::containers(
+            text,
+            0,
+            "Ephemeral Containers",
+            spec,
+            "ephemeralContainers",
+            &status["ephemeralContainerStatuses"],
+            pod,
+        );
+    }
     readiness_gates(text, spec, status);
     if list(status, "conditions").next().is_some() {
         text.line(0, "Conditions:\n  Type\tStatus");
@@ -108,7 +119,7 @@ pub fn describe(text: &mut Text, pod: &Value) -> bool {
             );
         }
     }
-    pod_template::volumes(text, 0, spec);
+    volumes::describe(text, 0, spec);
     if !string(status, "qosClass").is_empty() {
         text.field(0, "QoS Class", string(status, "qosClass"));
     }

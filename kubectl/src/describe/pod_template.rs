@@ -3,7 +3,7 @@
 use ferrule_apimachinery::quantity::Quantity;
 use serde_json::Value;
 
-use super::{Text, list, meta, number, or_none, string};
+use super::{Text, list, meta, number, plain, string, volumes};
 
 /// The pod template of a workload.
 pub fn describe(text: &mut Text, template: &Value) {
@@ -35,7 +35,7 @@ pub fn describe(text: &mut Text, template: &Value) {
     }
     let (none, no_pod) = (&Value::Null, &Value::Null);
     containers(text, 1, "Containers", spec, "containers", none, no_pod);
-    volumes(text, 1, spec);
+    volumes::describe(text, 1, spec);
     spreading(text, 1, spec);
     if !string(spec, "priorityClassName").is_empty() {
         text.field(1, "Priority Class Name", string(spec, "priorityClassName"));
@@ -145,6 +145,14 @@ fn container(text: &mut Text, container: &Value, status: Option<&Value>, pod: &V
         line(format!("Image ID:\t{}", string(status, "imageID")));
     }
     ports(container, &mut line);
+    let profile = &container["securityContext"]["seccompProfile"];
+    if profile.is_object() {
+        line(format!("SeccompProfile:\t{}", string(profile, "type")));
+        if string(profile, "type") == "Localhost" {
+            let file = string(profile, "localhostProfile");
+            line(format!("  LocalhostProfile:\t{file}"));
+        }
+    }
     for (field, title) in [("command", "Command"), ("args", "Args")] {
         let mut words = list(container, field).filter_map(Value::as_str).peekable();
         if words.peek().is_some() {
@@ -193,12 +201,7 @@ fn container(text: &mut Text, container: &Value, status: Option<&Value>, pod: &V
     }
     environment(container, pod, &mut line);
     mounts(container, &mut line);
-}
-
-fn plain(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    devices(container, &mut line);
 }
 
 fn ports(container: &Value, line: &mut impl FnMut(String)) {
@@ -394,72 +397,18 @@ fn mounts(container: &Value, line: &mut impl FnMut(String)) {
     }
 }
 
-/// The volumes of a pod spec.
-pub fn volumes(text: &mut Text, level: usize, spec: &Value) {
-    let pad = if level == 0 { "  " } else { " " };
-    let mut all = list(spec, "volumes").peekable();
-    if all.peek().is_none() {
-        return text.line(level, "Volumes:\t<none>");
+fn devices(container: &Value, line: &mut impl FnMut(String)) {
+    let mut all: Vec<&Value> = list(container, "volumeDevices").collect();
+    if all.is_empty() {
+        return;
     }
-    text.line(level, "Volumes:");
-    for volume in all {
-        text.line(level, format!("{pad}{}:", string(volume, "name")));
-        let mut line = |line: String| text.line(2, line);
-        if let Some(empty) = volume.get("emptyDir") {
-            line("Type:\tEmptyDir (a temporary directory that shares a pod's lifetime)".to_owned());
-            line(format!("Medium:\t{}", string(empty, "medium")));
-            let limit = empty
-                .get("sizeLimit")
-                .map_or_else(|| "<unset>".to_owned(), plain);
-            line(format!("SizeLimit:\t{limit}"));
-        } else if let Some(host) = volume.get("hostPath") {
-            line("Type:\tHostPath (bare host directory volume)".to_owned());
-            line(format!("Path:\t{}", string(host, "path")));
-            let kind = host["type"].as_str().unwrap_or("<none>");
-            line(format!("HostPathType:\t{kind}"));
-        } else if let Some(map) = volume.get("configMap") {
-            line("Type:\tConfigMap (a volume populated by a ConfigMap)".to_owned());
-            line(format!("Name:\t{}", string(map, "name")));
-            line(format!("Optional:\t{}", map["optional"] == true));
-        } else if let Some(secret) = volume.get("secret") {
-            line("Type:\tSecret (a volume populated by a Secret)".to_owned());
-            line(format!("SecretName:\t{}", string(secret, "secretName")));
-            line(format!("Optional:\t{}", secret["optional"] == true));
-        } else if let Some(down) = volume.get("downwardAPI") {
-            line("Type:\tDownwardAPI (a volume populated by information about the pod)".to_owned());
-            line("Items:".to_owned());
-            for item in list(down, "items") {
-                let from = or_none(string(&item["fieldRef"], "fieldPath"));
-                line(format!("  {from} -> {}", string(item, "path")));
-            }
-        } else if volume.get("projected").is_some() {
-            line(
-                "Type:\tProjected (a volume that contains injected data from multiple sources)"
-                    .to_owned(),
-            );
-            projected(&volume["projected"], &mut line);
-        } else {
-            line("<unknown>".to_owned());
-        }
-    }
-}
-
-fn projected(projected: &Value, line: &mut impl FnMut(String)) {
-    for source in list(projected, "sources") {
-        if let Some(secret) = source.get("secret") {
-            line(format!("SecretName:\t{}", string(secret, "name")));
-            line(format!("Optional:\t{}", secret["optional"] == true));
-        } else if source.get("downwardAPI").is_some() {
-            line("DownwardAPI:\ttrue".to_owned());
-        } else if let Some(map) = source.get("configMap") {
-            line(format!("ConfigMapName:\t{}", string(map, "name")));
-            line(format!("Optional:\t{}", map["optional"] == true));
-        } else if let Some(token) = source.get("serviceAccountToken") {
-            line(format!(
-                "TokenExpirationSeconds:\t{}",
-                number(token, "expirationSeconds")
-            ));
-        }
+    all.sort_by_key(|device| string(device, "devicePath"));
+    // Upstream says of devices whether there are mounts.
+    let mounts = list(container, "volumeMounts").next().is_some();
+    line(format!("Devices:{}", if mounts { "" } else { "\t<none>" }));
+    for device in all {
+        let (path, name) = (string(device, "devicePath"), string(device, "name"));
+        line(format!("  {path} from {name}"));
     }
 }
 
