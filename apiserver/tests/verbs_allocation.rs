@@ -165,3 +165,23 @@ async fn headless_services_and_external_names_hold_nothing() {
         .unwrap();
     assert_eq!(owned.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_range_of_addresses_is_an_object_that_is_ready_and_stays() {
+    let etcd = EtcdServer::start();
+    let first = server(&etcd.endpoint()).await;
+    let range = first
+        .get("servicecidrs.networking.k8s.io/kubernetes")
+        .await
+        .unwrap();
+    assert_eq!(range["spec"], json!({"cidrs": ["10.96.0.0/16"]}));
+    let condition = &range["status"]["conditions"][0];
+    assert_eq!(condition["type"], "Ready");
+    assert_eq!(condition["status"], "True");
+    let finalizer = "networking.k8s.io/service-cidr-finalizer";
+    assert_eq!(range["metadata"]["finalizers"], json!([finalizer]));
+    // A second server finds what the first one made.
+    let second = server(&etcd.endpoint()).await;
+    let same = second.get("servicecidrs.networking.k8s.io/kubernetes");
+    assert_eq!(same.await.unwrap(), range);
+}

@@ -391,3 +391,86 @@ async fn a_configuration_that_is_none_is_refused() {
         "PatchOptions.meta.k8s.io \"\" is invalid: force: Forbidden: may not be specified for non-apply patch"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_sends_is_owned_even_when_the_server_says_it_or_storage_forgets_it() {
+    let etcd = EtcdServer::start();
+    let server = server(&etcd.endpoint()).await;
+
+    // Upstream makes the annotation of a DaemonSet of a field, before anybody is asked who owns what.
+    let set = json!({
+        "apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "d"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "a"}},
+            "template": {
+                "metadata": {"labels": {"app": "a"}},
+                "spec": {"containers": [{"name": "c", "image": "x"}]},
+            },
+        },
+    });
+    let made = server
+        .create_with(&call(), "daemonsets.apps", set.clone(), &by("one"))
+        .await
+        .unwrap();
+    let generation = "deprecated.daemonset.template.generation";
+    let field = json!({".": {}, format!("f:{generation}"): {}});
+    assert_eq!(made["metadata"]["annotations"][generation], "1");
+    assert_eq!(
+        owners(&made)["one Update"]["f:metadata"]["f:annotations"],
+        field
+    );
+    // A write without it changes it for a moment.
+    let put = server
+        .put_by("daemonsets.apps/d", "two", set)
+        .await
+        .unwrap();
+    assert_eq!(put["metadata"]["annotations"][generation], "1");
+    assert_eq!(put["metadata"]["generation"], 1);
+    let field = json!({format!("f:{generation}"): {}});
+    assert_eq!(
+        owners(&put)["two Update"]["f:metadata"]["f:annotations"],
+        field
+    );
+
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "s"},
+        "addressType": "IPv4", "endpoints": [],
+    });
+    let made = server
+        .create_with(
+            &call(),
+            "endpointslices.discovery.k8s.io",
+            slice,
+            &by("one"),
+        )
+        .await
+        .unwrap();
+    assert!(made["endpoints"].is_null() && made.get("endpoints").is_some());
+    let fields = json!({"f:addressType": {}, "f:endpoints": {}});
+    assert_eq!(owners(&made), json!({"one Update": fields}));
+    assert_eq!(
+        server
+            .get("endpointslices.discovery.k8s.io/s")
+            .await
+            .unwrap(),
+        made
+    );
+
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+        "spec": {"user": "nobody", "resourceAttributes": {"verb": "get", "resource": "pods"}},
+    });
+    let answer = server
+        .create_with(
+            &call(),
+            "subjectaccessreviews.authorization.k8s.io",
+            review,
+            &by("one"),
+        )
+        .await
+        .unwrap();
+    let asked = json!({".": {}, "f:resource": {}, "f:verb": {}});
+    let fields = json!({"f:spec": {"f:resourceAttributes": asked, "f:user": {}}});
+    assert_eq!(owners(&answer), json!({"one Update": fields}));
+    assert_eq!(answer["status"]["allowed"], false);
+}

@@ -192,6 +192,17 @@ async fn a_watch_over_rest_is_a_stream_of_lines_that_ends_by_its_timeout() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_from_a_version_of_the_future_is_silent_and_then_told_to_list_again() {
+    let cluster = cluster(ServeOptions::default()).await;
+    let path = "/api/v1/namespaces?watch=1&resourceVersion=999999999&timeoutSeconds=";
+    let (code, _, body) = cluster.get(ADMIN, &format!("{path}1")).await;
+    assert_eq!((code, body.as_str()), (200, ""));
+    let (code, _, body) = cluster.get(ADMIN, &format!("{path}60")).await;
+    assert_eq!(code, 200);
+    assert!(body.contains("\"code\":410"), "{body}");
+}
+
 /// The value of a header of an answer; `""` when absent.
 fn header<'a>(head: &'a str, name: &str) -> &'a str {
     let lines = head.lines().filter_map(|line| line.split_once(':'));
@@ -227,6 +238,15 @@ async fn documents_are_kept_by_whoever_has_them() {
     );
     let (code, _, body) = ask(place, &format!("If-None-Match: \"{hash}\"\r\n")).await;
     assert_eq!((code, body.as_str()), (304, ""));
+    // Both forms are asked for by the same hash.
+    let accept = "Accept: application/com.github.proto-openapi.spec.v3@v1.0+protobuf\r\n";
+    let known = format!("{accept}If-None-Match: \"{hash}\"\r\n");
+    let (code, head, _) = ask(place, &known).await;
+    assert_eq!(code, 304);
+    assert_eq!(
+        header(&head, "etag"),
+        format!("\"{}\"", hash.to_lowercase())
+    );
     let (code, head, _) = ask("/openapi/v3/apis/apps/v1?hash=OLD", "").await;
     assert_eq!(code, 301);
     assert_eq!(header(&head, "location"), place.to_lowercase());

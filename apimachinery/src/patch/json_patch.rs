@@ -1,6 +1,6 @@
 //! JSON patch (RFC 6902).
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{PatchError, json_type};
 use crate::schema::MAX_DEPTH;
@@ -46,6 +46,23 @@ pub fn json_patch(original: Value, patch: &Value) -> Result<Value, PatchError> {
             .ok_or(PatchError::Unprocessable)?;
     }
     Ok(document)
+}
+
+/// The places that a list of operations goes through, as nested objects.
+pub fn touched(patch: &Value) -> Value {
+    let mut places = Value::Object(Map::new());
+    let operations = patch.as_array().into_iter().flatten();
+    let paths = operations.flat_map(|operation| [&operation["path"], &operation["from"]]);
+    for path in paths.filter_map(|path| pointer(path.as_str()?)) {
+        let mut place = &mut places;
+        for part in &path[..path.len().saturating_sub(1)] {
+            place = &mut place[part];
+            if place.is_null() {
+                *place = Value::Object(Map::new());
+            }
+        }
+    }
+    places
 }
 
 /// What the operations of one patch use up together.

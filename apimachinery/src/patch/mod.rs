@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 pub use diff::{three_way, three_way_json_merge};
-pub use json_patch::json_patch;
+pub use json_patch::{json_patch, touched};
 pub use merge::{json_merge, json_merge_diff};
 pub use strategic::strategic_merge;
 
@@ -110,7 +110,7 @@ fn parallel<'k>(key: &'k str, prefix: &str) -> Option<&'k str> {
 }
 
 /// A tree as Go's `%v` prints it: `map[a:1 b:[x y]]`.
-pub(crate) fn go_format(value: &Value) -> String {
+pub fn go_format(value: &Value) -> String {
     let mut out = String::new();
     write_go(value, &mut out);
     out

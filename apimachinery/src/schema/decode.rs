@@ -71,6 +71,13 @@ impl Schema {
         Ok(decoded.problems)
     }
 
+    /// Why a value is none of that kind; `None` when it is one.
+    pub(super) fn mismatch(&self, value: &Value, kind: &Kind) -> Option<String> {
+        let mut pass = Pass::new(self);
+        let read = Seed::root(&mut pass, kind).deserialize(value);
+        read.err().map(|error| error.to_string()).or(pass.error)
+    }
+
     /// What Go writes for a value of this kind that nobody set.
     fn zero(&self, kind: &Kind) -> Value {
         match kind {
@@ -121,16 +128,12 @@ impl Schema {
                 kind => (!field.omit_empty).then(|| self.zero(kind)),
             };
         }
-        if field.pointer || !is_empty(&field.kind, &value) {
-            return Some(value);
-        }
-        // Storage does not tell an empty list from none.
-        (!field.omit_empty).then(|| self.zero(&field.kind))
+        (field.pointer || !field.omit_empty || !is_empty(&field.kind, &value)).then_some(value)
     }
 }
 
 /// Whether Go's `omitempty` takes the value for empty.
-fn is_empty(kind: &Kind, value: &Value) -> bool {
+pub(super) fn is_empty(kind: &Kind, value: &Value) -> bool {
     match (kind, value) {
         (Kind::Bool, Value::Bool(false)) => true,
         (Kind::Int32 | Kind::Int64 | Kind::Float64, Value::Number(n)) => n.as_f64() == Some(0.0),

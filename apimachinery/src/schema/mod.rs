@@ -4,9 +4,11 @@
 //! pruning, normalising and strategic merge all look here.
 
 mod decode;
+mod empty;
 pub mod json_syntax;
 mod ordered;
 mod table;
+mod unstructured;
 
 #[cfg(test)]
 mod tests;
@@ -153,6 +155,8 @@ pub struct Type {
     /// Inlined types that are messages of their own in protobuf, with their numbers there; a field
     /// that came from an inlined type has no number here.
     pub inlined: Vec<(u16, TypeId)>,
+    /// Positions of the fields in or below which an empty list is written as null.
+    empties: Vec<u16>,
     by_name: HashMap<&'static str, u16>,
 }
 

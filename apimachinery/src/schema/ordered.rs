@@ -1,19 +1,26 @@
 //! Writes objects in the order in which Go declares their fields, as messages quote them.
+//!
+//! What a patch went through was a map for a while, and is written as Go writes maps: sorted.
 
 use serde_json::Value;
 
-use super::{Kind, Schema, TypeId};
+use super::{Kind, Schema, Type, TypeId};
 
 impl Schema {
     /// JSON of an object with fields in the order of declaration; keys of maps, and fields that
     /// the type does not have, are sorted.
     pub fn to_declared_json(&self, value: &Value, id: TypeId) -> String {
+        self.to_patched_json(value, id, &Value::Null)
+    }
+
+    /// The same of an object that was patched: where `touched` has an object, keys are sorted.
+    pub fn to_patched_json(&self, value: &Value, id: TypeId, touched: &Value) -> String {
         let mut out = String::new();
-        self.write_declared(value, &Kind::Struct(id), &mut out);
+        self.write_declared(value, &Kind::Struct(id), touched, &mut out);
         out
     }
 
-    fn write_declared(&self, value: &Value, kind: &Kind, out: &mut String) {
+    fn write_declared(&self, value: &Value, kind: &Kind, touched: &Value, out: &mut String) {
         match (value, kind) {
             (Value::Object(map), _) => {
                 let mut entries = crate::object::sorted(map);
@@ -22,15 +29,11 @@ impl Schema {
                 match kind {
                     Kind::Struct(id) => {
                         let ty = self.get(*id);
-                        // Behind the sort by name this keeps unknown fields sorted, at the end.
-                        entries.sort_by_key(|(key, _)| {
-                            type_meta_first(key)
-                                .or_else(|| {
-                                    ty.fields.iter().position(|f| f.name == *key).map(|i| i + 2)
-                                })
-                                .unwrap_or(usize::MAX)
-                        });
                         fields = Some(ty);
+                        if !touched.is_object() {
+                            // Behind the sort by name this keeps unknown fields sorted, at the end.
+                            entries.sort_by_key(|(key, _)| place_in(ty, key));
+                        }
                     }
                     Kind::Map(inner) => element = inner,
                     _ => {}
@@ -45,7 +48,7 @@ impl Schema {
                     let kind = fields
                         .and_then(|ty| ty.field(key))
                         .map_or(element, |field| &field.kind);
-                    self.write_declared(value, kind, out);
+                    self.write_declared(value, kind, &touched[key], out);
                 }
                 out.push('}');
             }
@@ -56,7 +59,7 @@ impl Schema {
                     if i > 0 {
                         out.push(',');
                     }
-                    self.write_declared(item, element, out);
+                    self.write_declared(item, element, &touched[i.to_string()], out);
                 }
                 out.push(']');
             }
@@ -65,11 +68,16 @@ impl Schema {
     }
 }
 
-/// Upstream's serializer writes `apiVersion` before `kind`, though they are declared the other way.
-fn type_meta_first(key: &str) -> Option<usize> {
+/// Where a field is written. Objects say `apiVersion` before `kind`, though they are declared the other way.
+fn place_in(ty: &Type, key: &str) -> usize {
+    let is_object = matches!(&ty.fields[..], [kind, version, ..]
+        if kind.name == "kind" && version.name == "apiVersion");
     match key {
-        "apiVersion" => Some(0),
-        "kind" => Some(1),
-        _ => None,
+        "apiVersion" if is_object => 0,
+        "kind" if is_object => 1,
+        _ => {
+            let place = ty.fields.iter().position(|field| field.name == key);
+            place.unwrap_or(usize::MAX)
+        }
     }
 }

@@ -129,6 +129,7 @@ pub(super) fn read(fields: &'static str, enums: &'static str) -> Schema {
                 fields,
                 atomic: is_atomic(*key),
                 inlined,
+                empties: Vec::new(),
                 by_name,
             }
         })
@@ -138,11 +139,13 @@ pub(super) fn read(fields: &'static str, enums: &'static str) -> Schema {
         .iter()
         .map(|((api_version, name), id)| (format!("{api_version}.{name}"), *id))
         .collect();
-    Schema {
+    let mut schema = Schema {
         types,
         by_name,
         enums: declared,
-    }
+    };
+    schema.find_empties();
+    schema
 }
 
 /// Fields of a type, those of inlined types among them.
@@ -307,5 +310,23 @@ fn field(row: &Row, names: &Names) -> Field {
         },
         merge_key,
         default,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_atomic_type_is_in_the_table() {
+        for (api_version, names) in ATOMIC_TYPES {
+            for name in names {
+                let id = Schema::builtin().type_id(&format!("{api_version}.{name}"));
+                assert!(
+                    id.is_some_and(|id| Schema::builtin().get(id).atomic),
+                    "{name}"
+                );
+            }
+        }
     }
 }

@@ -183,7 +183,7 @@ fn empty_values_are_left_out_or_written_as_go_does() {
     let slice = decode("discovery.k8s.io/v1.EndpointSlice", r#"{"endpoints":[]}"#).unwrap();
     assert_eq!(
         slice.value,
-        json!({"metadata": {}, "addressType": "", "endpoints": null, "ports": null})
+        json!({"metadata": {}, "addressType": "", "endpoints": [], "ports": null})
     );
     let lease = decode(
         "coordination.k8s.io/v1.Lease",
@@ -234,10 +234,15 @@ fn messages_quote_fields_in_the_order_of_declaration() {
     let id = schema.type_id("apps/v1.Deployment").unwrap();
     let object = json!({"kind": "Deployment", "apiVersion": "apps/v1",
         "spec": {"template": {"spec": {}}, "replicas": 1, "zzz": 1, "aaa": 2},
-        "metadata": {"uid": "u", "labels": {"b": "2", "a": "1"}, "name": "n"}});
+        "metadata": {"uid": "u", "labels": {"b": "2", "a": "1"}, "name": "n",
+            "managedFields": [{"apiVersion": "apps/v1", "manager": "m"}]}});
     assert_eq!(
         schema.to_declared_json(&object, id),
-        r#"{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"n","uid":"u","labels":{"a":"1","b":"2"}},"spec":{"replicas":1,"template":{"spec":{}},"aaa":2,"zzz":1}}"#
+        r#"{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"n","uid":"u","labels":{"a":"1","b":"2"},"managedFields":[{"manager":"m","apiVersion":"apps/v1"}]},"spec":{"replicas":1,"template":{"spec":{}},"aaa":2,"zzz":1}}"#
+    );
+    assert_eq!(
+        schema.to_patched_json(&object, id, &json!({"spec": {"replicas": null}})),
+        r#"{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"n","uid":"u","labels":{"a":"1","b":"2"},"managedFields":[{"manager":"m","apiVersion":"apps/v1"}]},"spec":{"aaa":2,"replicas":1,"template":{"spec":{}},"zzz":1}}"#
     );
 }
 

@@ -17,6 +17,7 @@ fn create(resource: &str, user: Option<&str>, mut object: Value) -> Result<Value
     let resource = scheme.lookup(group, "v1", resource).unwrap();
     let identity = user.map(|user| Identity {
         user: user.to_owned(),
+        uid: String::new(),
         groups: vec!["system:nodes".to_owned()],
     });
     let request = Request {

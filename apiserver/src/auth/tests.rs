@@ -21,6 +21,7 @@ impl Bound for Cluster {
 fn identity(user: &str, group: &str) -> Identity {
     Identity {
         user: user.to_owned(),
+        uid: String::new(),
         groups: vec![group.to_owned()],
     }
 }

@@ -88,7 +88,7 @@ impl Definitions<'_> {
         if !required.is_empty() {
             value.insert("required".into(), required.into());
         }
-        if facts::is_atomic(ty.api_version, ty.name) {
+        if ty.atomic {
             value.insert("x-kubernetes-map-type".into(), "atomic".into());
         }
         if let Some(kinds) = self.kinds.of(id) {

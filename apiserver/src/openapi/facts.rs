@@ -1,5 +1,4 @@
-//! What documents say of types beyond the table: which texts are closed sets of values, and which
-//! structs apply treats as one value.
+//! What documents say of types beyond the table: which texts are closed sets of values.
 
 /// Named text types whose declared values are all there are. The rest is open: condition types,
 /// names of resources, and what feature gates add to.
@@ -93,51 +92,10 @@ const CLOSED: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Structs that have one owner as a whole.
-const ATOMIC: &[(&str, &[&str])] = &[
-    (
-        "core/v1",
-        &[
-            "ConfigMapKeySelector",
-            "EndpointAddress",
-            "EndpointPort",
-            "FileKeySelector",
-            "LocalObjectReference",
-            "NodeSelector",
-            "NodeSelectorTerm",
-            "ObjectFieldSelector",
-            "ObjectReference",
-            "ResourceFieldSelector",
-            "ScopeSelector",
-            "SecretKeySelector",
-            "SecretReference",
-            "TopologySelectorTerm",
-            "TypedLocalObjectReference",
-        ],
-    ),
-    ("meta/v1", &["LabelSelector", "OwnerReference"]),
-    (
-        "admissionregistration.k8s.io/v1",
-        &["NamedRuleWithOperations", "ParamKind", "ParamRef"],
-    ),
-    ("autoscaling/v1", &["CrossVersionObjectReference"]),
-    ("discovery.k8s.io/v1", &["EndpointPort"]),
-    ("rbac.authorization.k8s.io/v1", &["RoleRef", "Subject"]),
-];
-
-fn listed(table: &[(&str, &[&str])], api_version: &str, name: &str) -> bool {
-    let group = table.iter().find(|(own, _)| *own == api_version);
-    group.is_some_and(|(_, names)| names.contains(&name))
-}
-
 /// Whether the declared values of a text type are all that it may have.
 pub(super) fn is_closed(api_version: &str, name: &str) -> bool {
-    listed(CLOSED, api_version, name)
-}
-
-/// Whether apply treats a struct as one value.
-pub(super) fn is_atomic(api_version: &str, name: &str) -> bool {
-    listed(ATOMIC, api_version, name)
+    let group = CLOSED.iter().find(|(own, _)| *own == api_version);
+    group.is_some_and(|(_, names)| names.contains(&name))
 }
 
 #[cfg(test)]
@@ -152,12 +110,6 @@ mod tests {
             for name in *names {
                 let known = schema.declared_values(&format!("{api_version}.{name}"));
                 assert!(known.is_some_and(|own| !own.values.is_empty()), "{name}");
-            }
-        }
-        for (api_version, names) in ATOMIC {
-            for name in *names {
-                let known = schema.type_id(&format!("{api_version}.{name}"));
-                assert!(known.is_some(), "{name}");
             }
         }
     }

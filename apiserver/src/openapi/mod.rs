@@ -50,6 +50,7 @@ pub(crate) struct Document {
 pub(crate) struct Documents {
     scheme: Arc<Scheme>,
     v3: OnceCell<BTreeMap<String, Document>>,
+    v3_protobuf: OnceCell<BTreeMap<String, Document>>,
     v2: OnceCell<Document>,
     v2_protobuf: OnceCell<Document>,
 }
@@ -60,6 +61,7 @@ impl Documents {
         Documents {
             scheme,
             v3: OnceCell::new(),
+            v3_protobuf: OnceCell::new(),
             v2: OnceCell::new(),
             v2_protobuf: OnceCell::new(),
         }
@@ -68,6 +70,21 @@ impl Documents {
     /// The documents of version 3 by their places below `/openapi/v3`: `apis/apps/v1`.
     pub(crate) async fn v3(&self) -> Result<&BTreeMap<String, Document>, Status> {
         self.v3.get_or_try_init(|| self.make(render::v3)).await
+    }
+
+    /// The same in protobuf, as gnostic's messages have it. The hashes are those of the JSON, by which
+    /// documents are asked for.
+    pub(crate) async fn v3_protobuf(&self) -> Result<&BTreeMap<String, Document>, Status> {
+        let make = || async {
+            let mut made = self.make(render::v3_protobuf).await?;
+            for (place, json) in self.v3().await? {
+                if let Some(document) = made.get_mut(place) {
+                    document.etag.clone_from(&json.etag);
+                }
+            }
+            Ok(made)
+        };
+        self.v3_protobuf.get_or_try_init(make).await
     }
 
     /// The document of version 2.

@@ -189,6 +189,37 @@ impl Sources<'_> {
 
 /// The documents of version 3.
 pub(super) fn v3(scheme: &Scheme) -> io::Result<BTreeMap<String, Document>> {
+    v3_with(scheme, |made, part, sink| {
+        sink.write_all(b"{\"components\":{\"schemas\":")?;
+        entries(sink, definitions(made, [part]))?;
+        write!(
+            sink,
+            "}},\"info\":{},\"openapi\":\"3.0.0\",\"paths\":",
+            info()
+        )?;
+        entries(sink, part.paths(made))?;
+        sink.write_all(b"}")
+    })
+}
+
+/// The documents of version 3 in protobuf.
+pub(super) fn v3_protobuf(scheme: &Scheme) -> io::Result<BTreeMap<String, Document>> {
+    v3_with(scheme, |made, part, sink| {
+        sink.write_all(&gnostic::v3::head(&info()))?;
+        for (name, item) in part.paths(made) {
+            sink.write_all(&gnostic::v3::path(&name, &item))?;
+        }
+        for (name, definition) in definitions(made, [part]) {
+            sink.write_all(&gnostic::v3::definition(&name, &definition))?;
+        }
+        Ok(())
+    })
+}
+
+fn v3_with(
+    scheme: &Scheme,
+    write: impl Fn(&Definitions<'_>, &Part<'_>, &mut Sink) -> io::Result<()>,
+) -> io::Result<BTreeMap<String, Document>> {
     let sources = Sources::read(scheme)?;
     let texts = sources.texts.index();
     let made = Definitions {
@@ -200,15 +231,7 @@ pub(super) fn v3(scheme: &Scheme) -> io::Result<BTreeMap<String, Document>> {
     let parts = parts(sources.scheme, sources.schema);
     let documents = parts.iter().map(|(place, part)| {
         let mut sink = Sink::new();
-        sink.write_all(b"{\"components\":{\"schemas\":")?;
-        entries(&mut sink, definitions(&made, [part]))?;
-        write!(
-            sink,
-            "}},\"info\":{},\"openapi\":\"3.0.0\",\"paths\":",
-            info()
-        )?;
-        entries(&mut sink, part.paths(&made))?;
-        sink.write_all(b"}")?;
+        write(&made, part, &mut sink)?;
         Ok((place.clone(), sink.finish()?))
     });
     documents.collect()
@@ -228,12 +251,12 @@ pub(super) fn v2(scheme: &Scheme) -> io::Result<Document> {
 /// The document of version 2 in protobuf.
 pub(super) fn v2_protobuf(scheme: &Scheme) -> io::Result<Document> {
     v2_with(scheme, |made, parts, sink| {
-        sink.write_all(&gnostic::head(&info()))?;
+        sink.write_all(&gnostic::v2::head(&info()))?;
         for (name, item) in parts.values().flat_map(|part| part.paths(made)) {
-            sink.write_all(&gnostic::path(&name, &item))?;
+            sink.write_all(&gnostic::v2::path(&name, &item))?;
         }
         for (name, definition) in definitions(made, parts.values()) {
-            sink.write_all(&gnostic::definition(&name, &definition))?;
+            sink.write_all(&gnostic::v2::definition(&name, &definition))?;
         }
         Ok(())
     })

@@ -234,3 +234,68 @@ fn the_protobuf_form_has_the_same_paths_and_definitions() {
     let kinds: Value = serde_json::from_slice(&kinds).unwrap();
     assert_eq!(kinds[0]["kind"], "Deployment");
 }
+
+#[test]
+fn the_protobuf_form_of_version_3_says_the_same() {
+    let documents = render::v3_protobuf(&Scheme::builtin()).unwrap();
+    assert_eq!(
+        documents.keys().collect::<Vec<_>>(),
+        V3.keys().collect::<Vec<_>>()
+    );
+    let bytes = read(&documents["apis/apps/v1"]);
+    let json = parse(&V3["apis/apps/v1"]);
+    let all = fields(&bytes);
+    assert_eq!(all[0], (1, b"3.0.0".to_vec()));
+    let named = |pair: &[u8]| String::from_utf8(child(pair, 1)).unwrap();
+    let paths: Vec<_> = all.iter().filter(|(tag, _)| *tag == 4).collect();
+    let schemas: Vec<_> = all.iter().filter(|(tag, _)| *tag == 5).collect();
+    let keys =
+        |map: &Value| -> BTreeSet<String> { map.as_object().unwrap().keys().cloned().collect() };
+    let path = |(_, value): &&(u32, Vec<u8>)| child(value, 1);
+    let schema = |(_, value): &&(u32, Vec<u8>)| child(&child(value, 1), 1);
+    let found: BTreeSet<String> = paths.iter().map(|own| named(&path(own))).collect();
+    assert_eq!(found, keys(&json["paths"]));
+    let found: BTreeSet<String> = schemas.iter().map(|own| named(&schema(own))).collect();
+    assert_eq!(found, keys(&json["components"]["schemas"]));
+
+    // Clients look for the kind of an operation, and for its parameters.
+    let one = "/apis/apps/v1/namespaces/{namespace}/deployments/{name}";
+    let item = paths
+        .iter()
+        .map(path)
+        .find(|own| named(own) == one)
+        .unwrap();
+    let patch = child(&child(&item, 2), 10);
+    let extensions = fields(&patch).into_iter().filter(|(tag, _)| *tag == 13);
+    let kind = extensions
+        .map(|(_, extension)| extension)
+        .find(|own| named(own) == "x-kubernetes-group-version-kind")
+        .unwrap();
+    let kind: Value = serde_json::from_slice(&child(&child(&kind, 2), 2)).unwrap();
+    assert_eq!(kind["kind"], "Deployment");
+    let parameters = fields(&patch).into_iter().filter(|(tag, _)| *tag == 6);
+    let names: Vec<String> = parameters.map(|(_, own)| named(&child(&own, 1))).collect();
+    assert_eq!(
+        names,
+        ["dryRun", "force", "fieldManager", "fieldValidation"]
+    );
+
+    // DeploymentSpec.template is a reference with a default that protobuf has no place for.
+    let spec = schemas.iter().map(schema);
+    let spec = spec
+        .into_iter()
+        .find(|own| named(own) == "io.k8s.api.apps.v1.DeploymentSpec")
+        .unwrap();
+    let properties = child(&child(&child(&spec, 2), 1), 31);
+    let properties: BTreeMap<String, Vec<u8>> = fields(&properties)
+        .into_iter()
+        .map(|(_, pair)| (named(&pair), child(&child(&pair, 2), 1)))
+        .collect();
+    assert_eq!(child(&properties["replicas"], 25), b"integer");
+    let reference = child(&child(&properties["template"], 26), 2);
+    assert!(
+        String::from_utf8(child(&reference, 1))
+            .unwrap()
+            .ends_with("PodTemplateSpec")
+    );
+}

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::table::{self, Column, Row};
-use super::tree::{Tree, child, copy, fill, items_mut, set};
-use super::{Context, Rules, meta, selector, strategy};
+use super::tree::{Tree, child, fill, items_mut};
+use super::{Rules, Strategy, selector};
 
 /// Rules of ValidatingWebhookConfigurations and MutatingWebhookConfigurations.
 pub struct Webhooks {
@@ -82,20 +82,8 @@ impl Rules for Webhooks {
         }
     }
 
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        meta::first_generation(new);
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        strategy::raise_generation(new, old);
-    }
-
-    fn namespaced(&self) -> bool {
-        false
-    }
-
-    fn unconditional_update(&self) -> bool {
-        false
+    fn strategy(&self) -> Strategy {
+        Strategy::GENERATION.cluster_wide().conditional()
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -121,24 +109,12 @@ impl Rules for Policy {
         }
     }
 
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        if self.steps == "validations" {
-            set(new, "status", json!({}));
-        }
-        meta::first_generation(new);
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        copy(new, old, "status");
-        strategy::raise_generation(new, old);
-    }
-
-    fn namespaced(&self) -> bool {
-        false
-    }
-
-    fn unconditional_update(&self) -> bool {
-        false
+    fn strategy(&self) -> Strategy {
+        let kept = match self.steps {
+            "validations" => Strategy::BOTH,
+            _ => Strategy::GENERATION,
+        };
+        kept.cluster_wide().conditional()
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -170,20 +146,8 @@ impl Rules for PolicyBinding {
         }
     }
 
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        meta::first_generation(new);
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        strategy::raise_generation(new, old);
-    }
-
-    fn namespaced(&self) -> bool {
-        false
-    }
-
-    fn unconditional_update(&self) -> bool {
-        false
+    fn strategy(&self) -> Strategy {
+        Strategy::GENERATION.cluster_wide().conditional()
     }
 
     fn columns(&self) -> &'static [Column] {

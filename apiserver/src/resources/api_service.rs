@@ -1,11 +1,11 @@
 //! Rules of APIServices: defaults and columns, the rest by schema.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::table::{self, Column, Row};
-use super::tree::{Tree, copy, fill, set};
-use super::{Context, Rules, meta};
+use super::tree::{Tree, fill};
+use super::{Rules, Strategy};
 
 /// Rules of APIServices.
 pub struct ApiService;
@@ -26,21 +26,8 @@ impl Rules for ApiService {
         }
     }
 
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        set(new, "status", json!({}));
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        copy(new, old, "status");
-        meta::next_generation(new, old, false);
-    }
-
-    fn namespaced(&self) -> bool {
-        false
-    }
-
-    fn unconditional_update(&self) -> bool {
-        false
+    fn strategy(&self) -> Strategy {
+        Strategy::STATUS.cluster_wide().conditional()
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -21,7 +21,7 @@ use super::meta::NameRule;
 use super::problems::{Path, Problems};
 use super::table::{self, Column, Row, human_duration};
 use super::tree::{self, Tree, child, copy, items_mut, set};
-use super::{Context, PartRules, Rules, meta};
+use super::{Context, PartRules, Rules, Strategy, meta};
 
 /// Rules of CertificateSigningRequests.
 pub struct CertificateSigningRequest;
@@ -74,11 +74,18 @@ const COLUMNS: &[Column] = &[
 ];
 
 impl Rules for CertificateSigningRequest {
+    fn strategy(&self) -> Strategy {
+        Strategy::STATUS.cluster_wide()
+    }
+
     fn prepare_create(&self, new: &mut Value, context: &Context<'_>) {
-        set(new, "status", json!({}));
+        self.strategy().begin(new);
         if let Some(spec) = child(new, "spec") {
             for name in ["uid", "extra"] {
                 tree::remove(spec, name);
+            }
+            if !context.uid.is_empty() {
+                set(spec, "uid", context.uid);
             }
             set(spec, "username", context.user);
             set(spec, "groups", context.groups);
@@ -89,10 +96,18 @@ impl Rules for CertificateSigningRequest {
         validate(new).into_errors()
     }
 
+    fn reset_fields(&self, subresource: &str) -> &'static [&'static [&'static str]] {
+        // The specification is as it was made, and says more than its maker did.
+        match subresource {
+            "" => &[&["spec"], &["status"]],
+            "approval" => &[&["spec"], &["status", "certificate"]],
+            _ => &[&["spec"]],
+        }
+    }
+
     fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
         copy(new, old, "spec");
-        copy(new, old, "status");
-        meta::next_generation(new, old, false);
+        self.strategy().keep(new, old);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
@@ -150,10 +165,6 @@ impl Rules for CertificateSigningRequest {
 
     fn name_rule(&self) -> NameRule {
         NameRule::Any
-    }
-
-    fn namespaced(&self) -> bool {
-        false
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -441,6 +452,7 @@ mod tests {
         let mut object = request();
         CertificateSigningRequest.prepare_create(&mut object, &context());
         assert_eq!(object["spec"]["username"], "tester");
+        assert_eq!(object["spec"]["uid"], "1042");
         assert_eq!(object["spec"]["groups"], json!(["testers"]));
         assert!(
             CertificateSigningRequest

@@ -2,12 +2,12 @@
 
 use ferrule_apimachinery::field::FieldError;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::problems::Path;
 use super::table::{self, Column, Row};
 use super::tree::{Tree, child, fill_unset, items_mut};
-use super::{Context, Rules, meta, strategy};
+use super::{Context, Rules, Strategy, meta};
 
 /// Rules of DeviceClasses.
 pub struct DeviceClass;
@@ -36,16 +36,8 @@ const SLICES: &[Column] = &[
 ];
 
 impl Rules for DeviceClass {
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        meta::first_generation(new);
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        strategy::raise_generation(new, old);
-    }
-
-    fn namespaced(&self) -> bool {
-        false
+    fn strategy(&self) -> Strategy {
+        Strategy::GENERATION.cluster_wide()
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -64,12 +56,8 @@ impl Rules for ResourceClaim {
         }
     }
 
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        strategy::begin(new, json!({}));
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        strategy::keep_status(new, old);
+    fn strategy(&self) -> Strategy {
+        Strategy::BOTH
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
@@ -144,12 +132,8 @@ impl Rules for ResourceClaimTemplate {
         }
     }
 
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        meta::first_generation(new);
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        strategy::raise_generation(new, old);
+    fn strategy(&self) -> Strategy {
+        Strategy::GENERATION
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
@@ -169,12 +153,8 @@ impl Rules for ResourceClaimTemplate {
 }
 
 impl Rules for ResourceSlice {
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        meta::first_generation(new);
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        strategy::raise_generation(new, old);
+    fn strategy(&self) -> Strategy {
+        Strategy::GENERATION.cluster_wide()
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
@@ -197,10 +177,6 @@ impl Rules for ResourceSlice {
         let node = "nodeName";
         meta::validate_immutable(&mut out, &path.child(node), after.at(node), before.at(node));
         out.into_errors()
-    }
-
-    fn namespaced(&self) -> bool {
-        false
     }
 
     fn columns(&self) -> &'static [Column] {

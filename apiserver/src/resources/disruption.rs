@@ -2,12 +2,12 @@
 
 use ferrule_apimachinery::field::FieldError;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::problems::{Path, Problems};
 use super::table::{self, Column, Row};
-use super::tree::{self, Tree, copy, display, set};
-use super::{Context, Rules, conditions, go_form, meta, selector};
+use super::tree::{Tree, display};
+use super::{Context, Rules, Strategy, conditions, go_form, meta, selector};
 
 /// Rules of PodDisruptionBudgets.
 pub struct PodDisruptionBudget;
@@ -35,22 +35,14 @@ const COUNTS: [&str; 4] = [
 ];
 
 impl Rules for PodDisruptionBudget {
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        let none = COUNTS.map(|name| (name.to_owned(), json!(0)));
-        set(new, "status", Value::Object(none.into_iter().collect()));
-        meta::first_generation(new);
+    fn strategy(&self) -> Strategy {
+        Strategy::BOTH.conditional()
     }
 
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         let mut out = meta::validate_create(new, true, self.name_rule());
         validate_spec(&mut out, new.at("spec"));
         out.into_errors()
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        copy(new, old, "status");
-        let changed = !tree::same(new.at("spec"), old.at("spec"));
-        meta::next_generation(new, old, changed);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
@@ -71,10 +63,6 @@ impl Rules for PodDisruptionBudget {
             out.non_negative(&path.child(name), status.int(name));
         }
         out.into_errors()
-    }
-
-    fn unconditional_update(&self) -> bool {
-        false
     }
 
     fn columns(&self) -> &'static [Column] {

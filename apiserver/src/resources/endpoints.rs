@@ -11,7 +11,7 @@ use super::pod::validation::PROTOCOLS;
 use super::problems::{Path, Problems};
 use super::table::{self, Column, Row, or_none};
 use super::tree::{self, Tree, child, fill, fill_unset, items_mut, set};
-use super::{Context, Rules, format};
+use super::{Context, Rules, Strategy, format};
 
 /// Rules of Endpoints.
 pub struct Endpoints;
@@ -32,6 +32,10 @@ impl Rules for Endpoints {
         repack(object);
     }
 
+    fn strategy(&self) -> Strategy {
+        Strategy::PLAIN.making()
+    }
+
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         validate_endpoints(new).into_errors()
     }
@@ -40,10 +44,6 @@ impl Rules for Endpoints {
         let mut out = meta::validate_update(new, old);
         out.extend(validate_endpoints(new));
         out.into_errors()
-    }
-
-    fn create_on_update(&self) -> bool {
-        true
     }
 
     fn warnings(&self, _new: &Value, _old: Option<&Value>) -> Vec<String> {
@@ -375,6 +375,10 @@ fn validate_hints(out: &mut Problems, path: &Path, hints: &Value) {
 }
 
 impl Rules for IpAddress {
+    fn strategy(&self) -> Strategy {
+        Strategy::PLAIN.cluster_wide()
+    }
+
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         let mut out = meta::validate_create(new, false, NameRule::IpAddress);
         validate_parent(&mut out, new);
@@ -399,10 +403,6 @@ impl Rules for IpAddress {
 
     fn name_rule(&self) -> NameRule {
         NameRule::IpAddress
-    }
-
-    fn namespaced(&self) -> bool {
-        false
     }
 
     fn columns(&self) -> &'static [Column] {

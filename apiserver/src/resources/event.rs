@@ -9,7 +9,7 @@ use super::meta::{self, NameRule};
 use super::problems::{Path, Problems};
 use super::table::{self, Column, Row};
 use super::tree::Tree;
-use super::{Context, Rules, event_v1};
+use super::{Context, Rules, Strategy, event_v1};
 
 /// Rules of Events, of both groups.
 pub struct Event;
@@ -34,6 +34,10 @@ const COLUMNS: &[Column] = &[
 ];
 
 impl Rules for Event {
+    fn strategy(&self) -> Strategy {
+        Strategy::PLAIN.making()
+    }
+
     fn validate_create(&self, new: &Value, context: &Context<'_>) -> Vec<FieldError> {
         let mut out = validate(new, context);
         if context.api_version == event_v1::API_VERSION {
@@ -54,10 +58,6 @@ impl Rules for Event {
 
     fn name_rule(&self) -> NameRule {
         NameRule::PathSegment
-    }
-
-    fn create_on_update(&self) -> bool {
-        true
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -1,11 +1,11 @@
 //! Rules of FlowSchemas and PriorityLevelConfigurations: defaults and columns, the rest by schema.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::table::{self, Column, Row};
 use super::tree::{Tree, child, fill, fill_unset};
-use super::{Context, Rules, strategy};
+use super::{Rules, Strategy};
 
 /// Rules of FlowSchemas.
 pub struct FlowSchema;
@@ -39,16 +39,8 @@ impl Rules for FlowSchema {
         }
     }
 
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        strategy::begin(new, json!({}));
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        strategy::keep_status(new, old);
-    }
-
-    fn namespaced(&self) -> bool {
-        false
+    fn strategy(&self) -> Strategy {
+        Strategy::BOTH.cluster_wide()
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -100,16 +92,8 @@ impl Rules for PriorityLevel {
         }
     }
 
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        strategy::begin(new, json!({}));
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        strategy::keep_status(new, old);
-    }
-
-    fn namespaced(&self) -> bool {
-        false
+    fn strategy(&self) -> Strategy {
+        Strategy::BOTH.cluster_wide()
     }
 
     fn columns(&self) -> &'static [Column] {

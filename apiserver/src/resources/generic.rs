@@ -1,35 +1,26 @@
 //! Kinds without rules of their own: served by schema alone.
 
-use ferrule_apimachinery::schema::Schema;
 use ferrule_apimachinery::scheme::Resource;
-use serde_json::Value;
 
-use super::tree::{self, Tree, copy, set};
-use super::{Context, Rules, meta, strategy};
+use super::{Rules, Strategy};
 
 /// What the schema and the row say is all there is to know.
 #[derive(Clone, Copy)]
 pub(super) struct Generic {
-    namespaced: bool,
-    /// The status is written through its subresource only.
-    status: bool,
-    /// The server counts the changes of what is wanted.
-    generation: bool,
+    strategy: Strategy,
 }
 
-/// All that there can be; the bits of the index are the fields.
+/// All that there can be; the bits of the index are what a row says.
 static ALL: [Generic; 8] = {
-    let mut all = [Generic {
-        namespaced: false,
-        status: false,
-        generation: false,
-    }; 8];
+    let plain = Strategy::PLAIN;
+    let mut all = [Generic { strategy: plain }; 8];
     let mut index = 0;
     while index < all.len() {
-        all[index] = Generic {
+        all[index].strategy = Strategy {
             namespaced: index & 1 != 0,
             status: index & 2 != 0,
             generation: index & 4 != 0,
+            ..plain
         };
         index += 1;
     }
@@ -55,42 +46,8 @@ pub(super) fn of(resource: &Resource) -> &'static Generic {
 }
 
 impl Rules for Generic {
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        if self.status {
-            reset_status(new);
-        }
-        if self.generation {
-            meta::first_generation(new);
-        }
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        if self.status {
-            copy(new, old, "status");
-        }
-        match self.generation {
-            true => strategy::raise_generation(new, old),
-            false => meta::next_generation(new, old, false),
-        }
-    }
-
-    fn namespaced(&self) -> bool {
-        self.namespaced
-    }
-}
-
-/// Makes the status what it is when nobody has written one.
-pub(super) fn reset_status(object: &mut Value) {
-    let schema = Schema::builtin();
-    let empty = schema
-        .object_type(object.text("apiVersion"), object.text("kind"))
-        .and_then(|id| schema.decode_json(b"{}", id).ok())
-        .and_then(|decoded| decoded.value.get("status").cloned());
-    match empty {
-        Some(status) => set(object, "status", status),
-        None => {
-            tree::remove(object, "status");
-        }
+    fn strategy(&self) -> Strategy {
+        self.strategy
     }
 }
 

@@ -202,15 +202,6 @@ pub fn pod_template(template: &Value) -> String {
     }
 }
 
-/// The difference of two texts as unified hunks with three lines of context.
-pub fn unified_diff(old: &str, new: &str) -> String {
-    let (old, new) = (format!("{old}\n"), format!("{new}\n"));
-    similar::TextDiff::from_lines(&old, &new)
-        .unified_diff()
-        .context_radius(3)
-        .to_string()
-}
-
 /// A meta/v1 LabelSelector, which has JSON names and leaves out what is empty.
 pub fn label_selector(selector: &Value) -> String {
     if selector.is_null() {

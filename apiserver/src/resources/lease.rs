@@ -8,7 +8,7 @@ use super::meta::{self, NameRule};
 use super::problems::{Path, Problems};
 use super::table::{self, Column, Row};
 use super::tree::Tree;
-use super::{Context, Rules};
+use super::{Context, Rules, Strategy};
 
 /// Rules of Leases.
 pub struct Lease;
@@ -20,6 +20,10 @@ const COLUMNS: &[Column] = &[
 ];
 
 impl Rules for Lease {
+    fn strategy(&self) -> Strategy {
+        Strategy::PLAIN.conditional().making()
+    }
+
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         let mut out = meta::validate_create(new, true, NameRule::Subdomain);
         validate_spec(&mut out, new.at("spec"));
@@ -30,14 +34,6 @@ impl Rules for Lease {
         let mut out = meta::validate_update(new, old);
         validate_spec(&mut out, new.at("spec"));
         out.into_errors()
-    }
-
-    fn create_on_update(&self) -> bool {
-        true
-    }
-
-    fn unconditional_update(&self) -> bool {
-        false
     }
 
     fn columns(&self) -> &'static [Column] {

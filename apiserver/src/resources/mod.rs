@@ -23,6 +23,7 @@ mod conditions;
 mod config;
 pub mod conversion;
 mod device;
+mod diff;
 mod disruption;
 mod endpoints;
 mod event;
@@ -62,6 +63,7 @@ mod small_tests;
 pub(crate) mod tests;
 
 pub use priority::SYSTEM_CLASSES;
+pub use strategy::Strategy;
 pub use table::{Column, Row, RowCondition};
 
 /// What rules may see besides the objects. There is no clock inside rules.
@@ -71,6 +73,8 @@ pub struct Context<'a> {
     pub now: jiff::Timestamp,
     /// The name of the user who asks.
     pub user: &'a str,
+    /// Tells the user from an earlier one of the same name; may be empty.
+    pub uid: &'a str,
     /// The groups that the user belongs to.
     pub groups: &'a [String],
     /// The version of the API in which the request is made; objects are in the stored one.
@@ -116,8 +120,15 @@ pub trait Rules: Send + Sync {
     /// Fills in what the client left out. Idempotent.
     fn default(&self, _object: &mut Value) {}
 
+    /// What the server does with the kind's objects: whether they have a status, a generation, a namespace.
+    fn strategy(&self) -> Strategy {
+        Strategy::PLAIN
+    }
+
     /// Drops what a client may not set on create (status) and sets what the server sets (generation).
-    fn prepare_create(&self, _new: &mut Value, _context: &Context<'_>) {}
+    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
+        self.strategy().begin(new);
+    }
 
     /// Every problem of a new object, its metadata included.
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
@@ -126,7 +137,7 @@ pub trait Rules: Send + Sync {
 
     /// Carries over what an update may not touch (status) and raises the generation when the specification changed.
     fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        meta::next_generation(new, old, false);
+        self.strategy().keep(new, old);
     }
 
     /// Every problem of a changed object, its metadata included.
@@ -161,7 +172,7 @@ pub trait Rules: Send + Sync {
 
     /// Problems of a new object's metadata alone.
     fn validate_meta(&self, new: &Value) -> Vec<FieldError> {
-        meta::validate_create(new, self.namespaced(), self.name_rule()).into_errors()
+        meta::validate_create(new, self.strategy().namespaced, self.name_rule()).into_errors()
     }
 
     /// Problems of a changed object's metadata alone.
@@ -172,21 +183,6 @@ pub trait Rules: Send + Sync {
     /// What the kind's names must look like.
     fn name_rule(&self) -> meta::NameRule {
         meta::NameRule::Subdomain
-    }
-
-    /// Whether objects of the kind live in a namespace.
-    fn namespaced(&self) -> bool {
-        true
-    }
-
-    /// Whether a PUT to a name that does not exist creates the object.
-    fn create_on_update(&self) -> bool {
-        false
-    }
-
-    /// Whether a PUT without `metadata.resourceVersion` overwrites whatever is there.
-    fn unconditional_update(&self) -> bool {
-        true
     }
 
     /// Seconds between the mark for deletion and the removal, given what the client asked for; `None` when the object

@@ -8,7 +8,7 @@ use super::meta::{self, NameRule};
 use super::problems::{Path, Problems};
 use super::table::{self, Column, Row};
 use super::tree::{Tree, child, copy, fill_unset, set};
-use super::{Context, Rules};
+use super::{Context, Rules, Strategy};
 
 /// Rules of Namespaces.
 pub struct Namespace;
@@ -30,6 +30,10 @@ impl Rules for Namespace {
         if let Some(status) = child(object, "status") {
             fill_unset(status, "phase", "Active");
         }
+    }
+
+    fn strategy(&self) -> Strategy {
+        Strategy::STATUS.cluster_wide()
     }
 
     fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
@@ -54,8 +58,7 @@ impl Rules for Namespace {
     fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
         // Finalizers of the specification change through the subresource `finalize` alone.
         copy(new, old, "spec");
-        copy(new, old, "status");
-        meta::next_generation(new, old, false);
+        self.strategy().keep(new, old);
     }
 
     fn validate_status(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
@@ -83,10 +86,6 @@ impl Rules for Namespace {
 
     fn name_rule(&self) -> NameRule {
         NameRule::Label
-    }
-
-    fn namespaced(&self) -> bool {
-        false
     }
 
     fn columns(&self) -> &'static [Column] {

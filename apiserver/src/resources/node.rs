@@ -11,7 +11,7 @@ use super::pod::validation::{validate_quantity, validate_taint_effect};
 use super::problems::{Path, Problems};
 use super::table::{self, Column, Row, or_none};
 use super::tree::{Tree, child, copy, set};
-use super::{Context, Rules, format, go_form, meta, selector};
+use super::{Context, Rules, Strategy, format, go_form, meta, selector};
 
 /// Rules of Nodes.
 pub struct Node;
@@ -44,6 +44,10 @@ impl Rules for Node {
         }
     }
 
+    fn strategy(&self) -> Strategy {
+        Strategy::PLAIN.cluster_wide()
+    }
+
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         let mut out = meta::validate_create(new, false, self.name_rule());
         validate_taints(&mut out, new);
@@ -65,10 +69,6 @@ impl Rules for Node {
 
     fn validate_status(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         self.validate_change(new, old).into_errors()
-    }
-
-    fn namespaced(&self) -> bool {
-        false
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::problems::{Path, Problems};
 use super::table::{self, Column, Row};
 use super::tree::{Tree, fill};
-use super::{Context, Rules, meta};
+use super::{Context, Rules, Strategy, meta};
 
 /// Rules of PriorityClasses.
 pub struct PriorityClass;
@@ -52,6 +52,10 @@ impl Rules for PriorityClass {
         fill(object, "preemptionPolicy", "PreemptLowerPriority");
     }
 
+    fn strategy(&self) -> Strategy {
+        Strategy::PLAIN.cluster_wide()
+    }
+
     fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
         meta::first_generation(new);
     }
@@ -77,10 +81,6 @@ impl Rules for PriorityClass {
         let name = "preemptionPolicy";
         meta::validate_immutable(&mut out, &Path::new(name), new.at(name), old.at(name));
         out.into_errors()
-    }
-
-    fn namespaced(&self) -> bool {
-        false
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 
 use ferrule_apimachinery::field::FieldError;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::pod::validation::{validate_quantity, validate_resource_name};
 use super::problems::{Path, Problems};
 use super::table::{self, Column, Row};
-use super::tree::{Tree, copy, display, set};
-use super::{Context, Rules, meta};
+use super::tree::{Tree, display};
+use super::{Context, Rules, Strategy, meta};
 
 /// Rules of ResourceQuotas.
 pub struct ResourceQuota;
@@ -23,19 +23,14 @@ const COLUMNS: &[Column] = &[
 ];
 
 impl Rules for ResourceQuota {
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        set(new, "status", json!({}));
+    fn strategy(&self) -> Strategy {
+        Strategy::STATUS
     }
 
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         let mut out = meta::validate_create(new, true, self.name_rule());
         validate_spec(&mut out, new.at("spec"));
         out.into_errors()
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        copy(new, old, "status");
-        meta::next_generation(new, old, false);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
@@ -256,6 +251,8 @@ fn validate_requirement(out: &mut Problems, path: &Path, requirement: &Value) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::resources::tests::{context, lines};
 

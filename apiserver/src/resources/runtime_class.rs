@@ -9,7 +9,7 @@ use super::problems::Path;
 use super::selector::validate_labels;
 use super::table::{self, Column, Row};
 use super::tree::Tree;
-use super::{Context, Rules, meta};
+use super::{Context, Rules, Strategy, meta};
 
 /// Rules of RuntimeClasses.
 pub struct RuntimeClass;
@@ -21,6 +21,10 @@ const COLUMNS: &[Column] = &[
 ];
 
 impl Rules for RuntimeClass {
+    fn strategy(&self) -> Strategy {
+        Strategy::PLAIN.cluster_wide().conditional()
+    }
+
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         let mut out = meta::validate_create(new, false, self.name_rule());
         out.dns_label(&Path::new("handler"), new.text("handler"));
@@ -43,14 +47,6 @@ impl Rules for RuntimeClass {
         let name = "handler";
         meta::validate_immutable(&mut out, &Path::new(name), new.at(name), old.at(name));
         out.into_errors()
-    }
-
-    fn namespaced(&self) -> bool {
-        false
-    }
-
-    fn unconditional_update(&self) -> bool {
-        false
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -1,19 +1,21 @@
-//! What every cluster has from the start: four namespaces, two priority classes, and the API server as a
-//! Service.
+//! What every cluster has from the start: four namespaces, two priority classes, the range of the Services'
+//! addresses, and the API server as a Service.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use ferrule_apimachinery::status::Status;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::apply::Configuration;
 use super::owners::{SELF, Writes};
 use super::{Api, Call, Target, WriteOptions};
 use crate::resources::SYSTEM_CLASSES;
 use crate::verbs::allocation::World;
 use crate::verbs::change::{Current, Step};
-use crate::verbs::metadata::metadata;
+use crate::verbs::metadata::{metadata, seconds, value_of};
 use crate::verbs::write::Part;
 
 /// Where this API server is found.
@@ -47,6 +49,7 @@ impl Api {
             self.make("scheduling.k8s.io", "priorityclasses", class)
                 .await?;
         }
+        self.make_service_range().await?;
         let service_address = self.0.ranges.network.nth(1).to_string();
         let service = json!({
             "apiVersion": "v1",
@@ -71,6 +74,56 @@ impl Api {
             return Ok(());
         }
         self.say_presence(advertised).await
+    }
+
+    /// The ServiceCIDR `kubernetes`. It is ready when it says what this server was told; its finalizer keeps
+    /// it as long as addresses of it are in use, which is always.
+    async fn make_service_range(&self) -> Result<(), Status> {
+        const GROUP: &str = "networking.k8s.io";
+        const MANAGER: &str = "kubernetes-service-cidr-controller";
+        let mut range = json!({
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "ServiceCIDR",
+            "metadata": {
+                "name": "kubernetes",
+                "finalizers": ["networking.k8s.io/service-cidr-finalizer"],
+            },
+            "spec": {"cidrs": [self.0.ranges.network.to_string()]},
+        });
+        self.make(GROUP, "servicecidrs", range.clone()).await?;
+        let call = Call::internal(Instant::now() + DEADLINE);
+        let mut target = self.bootstrap_target(GROUP, "servicecidrs", &range)?;
+        let stored = self.get_stored(&call, &target, "").await?;
+        let there = value_of(&stored)?;
+        let mut conditions = there["status"]["conditions"]
+            .as_array()
+            .into_iter()
+            .flatten();
+        if there["spec"] != range["spec"]
+            || conditions.any(|condition| condition["type"] == "Ready")
+        {
+            return Ok(());
+        }
+        range["metadata"] = json!({"name": "kubernetes"});
+        range["status"] = json!({"conditions": [{
+            "type": "Ready",
+            "status": "True",
+            "message": "Kubernetes default Service CIDR is ready",
+            "lastTransitionTime": seconds(Timestamp::now()),
+        }]});
+        if let Some(applied) = range.as_object_mut() {
+            applied.remove("spec");
+        }
+        let config = Configuration::read(range.to_string().as_bytes())?;
+        let options = WriteOptions {
+            field_manager: MANAGER.to_owned(),
+            force: Some(true),
+            ..WriteOptions::default()
+        };
+        target.subresource = "status".to_owned();
+        self.apply(&call, &target, Part::Status, &config, &options)
+            .await
+            .map(drop)
     }
 
     pub(super) fn bootstrap_target(

@@ -96,9 +96,12 @@ impl Api {
                 Err(status) => Err(status),
             };
             let planned = planned.map(|change| {
-                change.and_then(|(value, effects, removed)| {
+                change.and_then(|(mut value, effects, removed)| {
                     let managed = owners::after(&effects.owners, current.as_ref(), &value);
                     let form = self.stored_form(resource);
+                    if let Some(id) = self.schema().type_id(&form.schema_type) {
+                        self.schema().forget_empty(&mut value, id);
+                    }
                     let bytes = object::canonicalize_managed(value, form, managed.as_deref());
                     let same = |current: &Current| !removed && current.stored.bytes == bytes;
                     let unchanged = current.as_ref().is_some_and(same);

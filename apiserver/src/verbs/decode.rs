@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use ferrule_apimachinery::field::{FieldError, Path, quote};
+use ferrule_apimachinery::patch::go_format;
 use ferrule_apimachinery::protobuf::Unknown;
 use ferrule_apimachinery::schema::{DecodeError, Decoded};
 use ferrule_apimachinery::scheme::{self, Resource};
@@ -11,7 +12,7 @@ use ferrule_apimachinery::status::Status;
 use ferrule_apimachinery::yaml;
 use serde_json::Value;
 
-use super::{Api, Call, FieldValidation};
+use super::{Api, Call, FieldValidation, PatchBody};
 
 /// How a body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,13 +215,17 @@ impl Api {
         &self,
         call: &Call,
         resource: &Resource,
+        patch: &PatchBody,
         patched: Value,
         validation: FieldValidation,
     ) -> Result<Value, Status> {
         let id = self.schema().type_id(&resource.schema_type);
         let id = id.ok_or_else(|| Status::internal(format!("no type {}", resource.schema_type)))?;
         let refuse = |patched: &Value, why: &dyn std::fmt::Display| {
-            let shown = self.schema().to_declared_json(patched, id);
+            let shown = match patch {
+                PatchBody::Strategic(change) => go_format(change),
+                other => self.schema().to_patched_json(patched, id, &other.touched()),
+            };
             let problem = FieldError::invalid(&Path::new("patch"), shown, why.to_string());
             // Upstream does not say of which kind.
             Status::invalid("", "", "", &[problem])
@@ -232,15 +237,22 @@ impl Api {
                 .to_owned(),
             kind: patched["kind"].as_str().unwrap_or_default().to_owned(),
         };
-        self.check_kind(&Expected::of(resource), &claimed)
-            .map_err(|why| refuse(&patched, &why))?;
+        // A strategic merge does not go by what the object says that it is.
+        let outcome = match patch {
+            PatchBody::Strategic(_) => self.schema().unfit(&patched, id).map_or(Ok(()), Err),
+            _ => self.check_kind(&Expected::of(resource), &claimed),
+        };
+        outcome.map_err(|why| refuse(&patched, &why))?;
         let Decoded {
             mut value,
-            problems,
+            mut problems,
         } = self
             .schema()
             .decode_value(patched.clone(), id)
             .map_err(|why| refuse(&patched, &why))?;
+        if let PatchBody::Strategic(_) = patch {
+            problems.sort();
+        }
         match validation {
             _ if problems.is_empty() => {}
             FieldValidation::Ignore => {}

@@ -196,7 +196,9 @@ pub(super) fn check_unconditional(
     rules: &dyn Rules,
     new: &Value,
 ) -> Result<(), Status> {
-    if rules.unconditional_update() || !matches!(meta_text(new, "resourceVersion"), "" | "0") {
+    if rules.strategy().unconditional_update
+        || !matches!(meta_text(new, "resourceVersion"), "" | "0")
+    {
         return Ok(());
     }
     let path = Path::new("metadata").child("resourceVersion");

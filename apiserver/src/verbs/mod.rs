@@ -136,6 +136,13 @@ impl Call {
             .map_or("", |identity| identity.user.as_str())
     }
 
+    /// The caller's uid; empty when there is none.
+    pub fn uid(&self) -> &str {
+        self.identity
+            .as_ref()
+            .map_or("", |identity| identity.uid.as_str())
+    }
+
     /// The caller's groups, with the one of everybody whose identity is known.
     pub fn groups(&self) -> Vec<String> {
         self.identity

@@ -1,6 +1,8 @@
 //! Patch: merge, strategic merge and JSON patches, applied again after a conflict. Server-side apply has
 //! a file of its own.
 
+use std::borrow::Cow;
+
 use ferrule_apimachinery::patch;
 use ferrule_apimachinery::status::{Reason, Status};
 use serde_json::Value;
@@ -74,6 +76,15 @@ impl PatchBody {
         }
     }
 
+    /// The places of an object that the patch goes through, as nested objects.
+    pub(super) fn touched(&self) -> Cow<'_, Value> {
+        match self {
+            PatchBody::Merge(change) => Cow::Borrowed(change),
+            PatchBody::Json(operations) => Cow::Owned(patch::touched(operations)),
+            PatchBody::Strategic(_) | PatchBody::Apply(_) => Cow::Owned(Value::Null),
+        }
+    }
+
     /// 415 for a patch of no known type.
     pub fn unsupported() -> Status {
         Status::failure(
@@ -117,7 +128,7 @@ impl Api {
             let patched = |original: Value| {
                 let shown = self.from_stored(resource, original)?;
                 let patched = self.apply_patch(&resource.schema_type, &shown, patch)?;
-                self.decode_patched(call, resource, patched, options.validation)
+                self.decode_patched(call, resource, patch, patched, options.validation)
             };
             // Few patches look at managedFields; those that are refused show them.
             let mut new = if about_owners {

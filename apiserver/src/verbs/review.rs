@@ -9,7 +9,9 @@ use ferrule_component_base::identity::Identity;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::effects::Owners;
 use super::metadata::{check_namespace_matches, metadata, seconds};
+use super::owners::{self, Writes, manager};
 use super::{Answer, Api, Body, Call, Target, WriteOptions};
 use crate::auth::{self, Attributes};
 use crate::resources::problems::{Path, Problems};
@@ -40,15 +42,26 @@ impl Api {
         let resource = &target.resource;
         let mut review = self.decode(call, resource, body, options.validation)?;
         check_namespace_matches(target, &mut review)?;
+        let now = Timestamp::now();
+        let sent = owners::take_sent(&mut review);
+        let by = Writes::By(manager(call, options));
+        let mut owners = self.owners(target, None, &review, sent, by, now)?;
+        // Two answers say nothing of the question.
+        if let "SelfSubjectReview" | "SelfSubjectRulesReview" = resource.kind.as_ref() {
+            owners = Owners::AsBefore;
+        }
         let status = match resource.kind.as_ref() {
             "SelfSubjectReview" => {
-                let now = seconds(Timestamp::now());
-                metadata(&mut review).insert("creationTimestamp".into(), now.into());
+                metadata(&mut review).insert("creationTimestamp".into(), seconds(now).into());
                 let identity = known(call)?;
-                json!({ "userInfo": { "username": identity.user, "groups": groups_of(identity) } })
+                json!({ "userInfo": { "username": identity.user, "uid": identity.uid, "groups": groups_of(identity) } })
             }
             "TokenReview" => review_token(&review)?,
-            "SelfSubjectRulesReview" => review_rules(known(call)?, &review)?,
+            "SelfSubjectRulesReview" => {
+                let status = review_rules(known(call)?, &review)?;
+                review = json!({});
+                status
+            }
             _ => self.review_access(call, target, &review)?,
         };
         set(&mut review, "status", status);
@@ -56,8 +69,12 @@ impl Api {
         let id = id.ok_or_else(|| Status::internal(format!("no type {}", resource.schema_type)))?;
         let written = self.schema().decode_value(review, id);
         let written = written.map_err(|why| Status::internal(why.to_string()))?;
+        let managed = match &owners {
+            Owners::Now(Some(managed)) => Some(managed.as_ref()),
+            _ => None,
+        };
         Ok(Answer {
-            bytes: object::canonicalize(written.value, resource),
+            bytes: object::canonicalize_managed(written.value, resource, managed),
             revision: 0,
             created: true,
             is_object: true,
@@ -79,6 +96,7 @@ impl Api {
                 let groups = spec.items("groups").iter();
                 asked = Identity {
                     user: spec.text("user").to_owned(),
+                    uid: spec.text("uid").to_owned(),
                     groups: groups
                         .filter_map(|group| group.as_str().map(str::to_owned))
                         .collect(),
@@ -227,6 +245,7 @@ mod tests {
     fn everybody_who_is_known_is_in_one_group() {
         let identity = Identity {
             user: "a".into(),
+            uid: String::new(),
             groups: vec!["g".into()],
         };
         assert_eq!(groups_of(&identity), ["g", "system:authenticated"]);

@@ -143,6 +143,7 @@ impl Api {
         let context = Context {
             now: world.now,
             user: call.user(),
+            uid: call.uid(),
             groups: &groups,
             api_version: &api_version,
         };
@@ -187,7 +188,7 @@ impl Api {
         check_namespace_matches(target, &mut new)?;
         let new = self.to_stored(&target.resource, new)?;
         let rules = resources::rules_for(&target.resource);
-        let make = part.is_object() && rules.create_on_update();
+        let make = part.is_object() && rules.strategy().create_on_update;
         let mut made = false;
         let mut plan = |current: Option<&Current>, world: &World| {
             made = current.is_none();
@@ -240,6 +241,7 @@ impl Api {
         let context = Context {
             now: world.now,
             user: call.user(),
+            uid: call.uid(),
             groups: &groups,
             api_version: &api_version,
         };

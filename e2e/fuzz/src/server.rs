@@ -125,6 +125,7 @@ impl Server {
     pub fn call(&self, mut request: Request<Body>) -> (u16, Bytes) {
         request.extensions_mut().insert(Identity {
             user: "admin".to_owned(),
+            uid: String::new(),
             groups: vec!["system:masters".to_owned()],
         });
         let routes = self.routes.clone();

@@ -112,6 +112,7 @@ async fn serve(groups: &[&str]) -> (Fixture, NodeClient<Channel>) {
     let service = NodeServer::new(NodeService::new(fixture.kubelet.clone(), directory));
     let identity = Identity {
         user: "kube-apiserver".to_owned(),
+        uid: String::new(),
         groups: groups.iter().map(|group| (*group).to_owned()).collect(),
     };
     let service = InterceptedService::new(service, move |mut request: tonic::Request<()>| {

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::problems::Path;
 use super::table::{self, Column, Row};
-use super::tree::{Tree, child, copy, fill, set};
-use super::{Context, Rules, generic, meta};
+use super::tree::{Tree, child, fill, set};
+use super::{Context, Rules, Strategy, meta};
 
 pub use v1::V1;
 
@@ -65,19 +65,14 @@ impl Rules for HorizontalPodAutoscaler {
         }
     }
 
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        generic::reset_status(new);
+    fn strategy(&self) -> Strategy {
+        Strategy::STATUS
     }
 
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         let mut out = meta::validate_create(new, true, self.name_rule());
         validation::validate_spec(&mut out, new.at("spec"), None);
         out.into_errors()
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        copy(new, old, "status");
-        meta::next_generation(new, old, false);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {

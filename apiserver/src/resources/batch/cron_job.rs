@@ -2,7 +2,7 @@
 
 use ferrule_apimachinery::field::FieldError;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{schedule, validation};
 use crate::resources::pod::{defaults, warnings};
@@ -10,7 +10,7 @@ use crate::resources::problems::{Path, Problems};
 use crate::resources::table::{self, Column, Row, or_none};
 use crate::resources::tree::{Tree, child, fill, fill_unset};
 use crate::resources::workload::containers_and_images;
-use crate::resources::{Context, Rules, go_form, meta, selector, strategy};
+use crate::resources::{Context, Rules, Strategy, go_form, meta, selector};
 
 /// Rules of CronJobs.
 pub struct CronJob;
@@ -53,8 +53,8 @@ impl Rules for CronJob {
         }
     }
 
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        strategy::begin(new, json!({}));
+    fn strategy(&self) -> Strategy {
+        Strategy::BOTH
     }
 
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
@@ -66,10 +66,6 @@ impl Rules for CronJob {
             out.invalid(&Path::new("metadata").child("name"), name, &detail);
         }
         out.into_errors()
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        strategy::keep_status(new, old);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {

@@ -10,13 +10,13 @@ mod validation;
 
 use ferrule_apimachinery::field::FieldError;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::pod::{defaults, warnings};
 use super::table::{self, Column, Row, or_none};
 use super::tree::{Tree, child, fill, fill_unset, items_mut, set};
 use super::workload::containers_and_images;
-use super::{Context, Rules, meta, selector, strategy};
+use super::{Context, Rules, Strategy, meta, selector};
 
 pub use cron_job::CronJob;
 
@@ -75,15 +75,15 @@ impl Rules for Job {
         }
         let labels = template_labels(new).clone();
         default_labels(new, labels);
-        strategy::begin(new, json!({}));
+        self.strategy().begin(new);
     }
 
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         validation::validate_create(new).into_errors()
     }
 
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        strategy::keep_status(new, old);
+    fn strategy(&self) -> Strategy {
+        Strategy::BOTH
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {

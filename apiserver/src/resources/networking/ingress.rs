@@ -3,14 +3,14 @@
 use ferrule_apimachinery::field::FieldError;
 use ferrule_apimachinery::names;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::validate_reference;
 use crate::resources::meta::NameRule;
 use crate::resources::problems::{Path, Problems};
 use crate::resources::table::{self, Column, Row, or_none};
 use crate::resources::tree::{Tree, is_unset};
-use crate::resources::{Context, Rules, format, meta, strategy};
+use crate::resources::{Context, Rules, Strategy, format, meta};
 
 /// Rules of Ingresses.
 pub struct Ingress;
@@ -29,8 +29,8 @@ const COLUMNS: &[Column] = &[
 ];
 
 impl Rules for Ingress {
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        strategy::begin(new, json!({ "loadBalancer": {} }));
+    fn strategy(&self) -> Strategy {
+        Strategy::BOTH
     }
 
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
@@ -49,10 +49,6 @@ impl Rules for Ingress {
             out.invalid(&at, annotation, detail);
         }
         out.into_errors()
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        strategy::keep_status(new, old);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {

@@ -10,7 +10,7 @@ use crate::resources::meta::NameRule;
 use crate::resources::problems::{Path, Problems};
 use crate::resources::table::{self, Column, Row};
 use crate::resources::tree::{Tree, fill};
-use crate::resources::{Context, Rules, meta, strategy};
+use crate::resources::{Context, Rules, Strategy, meta};
 
 /// Rules of IngressClasses.
 pub struct IngressClass;
@@ -37,16 +37,12 @@ impl Rules for IngressClass {
         }
     }
 
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        meta::first_generation(new);
+    fn strategy(&self) -> Strategy {
+        Strategy::GENERATION.cluster_wide()
     }
 
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         validate(new).into_errors()
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        strategy::raise_generation(new, old);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
@@ -56,10 +52,6 @@ impl Rules for IngressClass {
         meta::validate_immutable(&mut out, &path, after, before);
         out.extend(validate(new));
         out.into_errors()
-    }
-
-    fn namespaced(&self) -> bool {
-        false
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -10,7 +10,7 @@ use crate::resources::problems::{Path, Problems};
 use crate::resources::selector::{self, validate_label_selector};
 use crate::resources::table::{self, Column, Row, or_none};
 use crate::resources::tree::{Tree, child, fill, items_mut, set};
-use crate::resources::{Context, Rules, format, meta, strategy};
+use crate::resources::{Context, Rules, Strategy, format, meta};
 
 /// Rules of NetworkPolicies.
 pub struct NetworkPolicy;
@@ -46,18 +46,14 @@ impl Rules for NetworkPolicy {
         }
     }
 
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        meta::first_generation(new);
+    fn strategy(&self) -> Strategy {
+        Strategy::GENERATION
     }
 
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         let mut out = meta::validate_create(new, true, NameRule::Subdomain);
         validate_spec(&mut out, new.at("spec"), &[]);
         out.into_errors()
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        strategy::raise_generation(new, old);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {

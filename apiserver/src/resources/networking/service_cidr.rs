@@ -2,13 +2,13 @@
 
 use ferrule_apimachinery::field::FieldError;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::resources::meta::NameRule;
 use crate::resources::problems::{Path, Problems};
 use crate::resources::table::{self, Column, Row};
 use crate::resources::tree::Tree;
-use crate::resources::{Context, Rules, format, go_form, meta, strategy};
+use crate::resources::{Context, Rules, Strategy, format, go_form, meta};
 
 /// Rules of ServiceCIDRs.
 pub struct ServiceCidr;
@@ -22,18 +22,14 @@ const COLUMNS: &[Column] = &[
 ];
 
 impl Rules for ServiceCidr {
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        strategy::begin(new, json!({}));
+    fn strategy(&self) -> Strategy {
+        Strategy::BOTH.cluster_wide()
     }
 
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         let mut out = meta::validate_create(new, false, NameRule::Subdomain);
         validate_ranges(&mut out, new.at("spec"));
         out.into_errors()
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        strategy::keep_status(new, old);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
@@ -54,10 +50,6 @@ impl Rules for ServiceCidr {
             validate_ranges(&mut out, new.at("spec"));
         }
         out.into_errors()
-    }
-
-    fn namespaced(&self) -> bool {
-        false
     }
 
     fn columns(&self) -> &'static [Column] {

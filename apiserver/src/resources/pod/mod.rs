@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::table::{Column, Row};
 use super::tree::{self, Tree, child, set};
-use super::{Context, PartRules, Rules, meta};
+use super::{Context, PartRules, Rules, Strategy, meta};
 
 /// Rules of pods.
 pub struct Pod;
@@ -61,10 +61,8 @@ impl Rules for Pod {
         validation::validate_create(new).into_errors()
     }
 
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        tree::copy(new, old, "status");
-        let changed = !tree::same(new.at("spec"), old.at("spec"));
-        meta::next_generation(new, old, changed);
+    fn strategy(&self) -> Strategy {
+        Strategy::BOTH
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {

@@ -10,7 +10,7 @@ use crate::resources::meta::NameRule;
 use crate::resources::problems::{Path, Problems};
 use crate::resources::table::{self, Column, Row};
 use crate::resources::tree::{Tree, child, fill_unset, items_mut};
-use crate::resources::{Context, Rules, go_form, meta, tree};
+use crate::resources::{Context, Rules, Strategy, go_form, meta, tree};
 
 /// Rules of RoleBindings, which live in a namespace, and of ClusterRoleBindings, which do not.
 pub struct Binding {
@@ -34,6 +34,13 @@ impl Rules for Binding {
         default_binding(object);
     }
 
+    fn strategy(&self) -> Strategy {
+        Strategy {
+            namespaced: self.namespaced,
+            ..Strategy::PLAIN.making()
+        }
+    }
+
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         validate(new, self.namespaced).into_errors()
     }
@@ -44,14 +51,6 @@ impl Rules for Binding {
 
     fn name_rule(&self) -> NameRule {
         NAMES
-    }
-
-    fn namespaced(&self) -> bool {
-        self.namespaced
-    }
-
-    fn create_on_update(&self) -> bool {
-        true
     }
 
     fn columns(&self) -> &'static [Column] {

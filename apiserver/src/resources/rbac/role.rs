@@ -8,7 +8,7 @@ use crate::resources::meta::NameRule;
 use crate::resources::problems::{Path, Problems};
 use crate::resources::selector::validate_label_selector;
 use crate::resources::tree::Tree;
-use crate::resources::{Context, Rules, meta};
+use crate::resources::{Context, Rules, Strategy, meta};
 
 /// Rules of Roles.
 pub struct Role;
@@ -17,6 +17,10 @@ pub struct Role;
 pub struct ClusterRole;
 
 impl Rules for Role {
+    fn strategy(&self) -> Strategy {
+        Strategy::PLAIN.making()
+    }
+
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         validate_role(new).into_errors()
     }
@@ -28,13 +32,13 @@ impl Rules for Role {
     fn name_rule(&self) -> NameRule {
         NAMES
     }
-
-    fn create_on_update(&self) -> bool {
-        true
-    }
 }
 
 impl Rules for ClusterRole {
+    fn strategy(&self) -> Strategy {
+        Strategy::PLAIN.cluster_wide().making()
+    }
+
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         validate_cluster_role(new).into_errors()
     }
@@ -45,14 +49,6 @@ impl Rules for ClusterRole {
 
     fn name_rule(&self) -> NameRule {
         NAMES
-    }
-
-    fn namespaced(&self) -> bool {
-        false
-    }
-
-    fn create_on_update(&self) -> bool {
-        true
     }
 }
 

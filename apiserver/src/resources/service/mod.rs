@@ -10,12 +10,12 @@ mod warnings;
 
 use ferrule_apimachinery::field::FieldError;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::meta::NameRule;
 use super::table::{Column, Row};
-use super::tree::{Tree, copy, set};
-use super::{Context, Rules, meta};
+use super::tree::Tree;
+use super::{Context, Rules, Strategy};
 
 /// Rules of Services. Addresses, families and node ports are none of them: allocation belongs to
 /// the transaction that stores the object, and has happened when these rules look.
@@ -57,17 +57,12 @@ impl Rules for Service {
         defaults::default_service(object);
     }
 
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        set(new, "status", json!({ "loadBalancer": {} }));
+    fn strategy(&self) -> Strategy {
+        Strategy::STATUS.making()
     }
 
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         validation::validate_create(new).into_errors()
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        copy(new, old, "status");
-        meta::next_generation(new, old, false);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
@@ -84,10 +79,6 @@ impl Rules for Service {
 
     fn name_rule(&self) -> NameRule {
         NameRule::Label
-    }
-
-    fn create_on_update(&self) -> bool {
-        true
     }
 
     fn columns(&self) -> &'static [Column] {

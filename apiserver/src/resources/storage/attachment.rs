@@ -2,14 +2,14 @@
 
 use ferrule_apimachinery::field::FieldError;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::validate_driver_name;
 use crate::resources::meta::NameRule;
 use crate::resources::problems::{Path, Problems};
 use crate::resources::table::{self, Column, Row};
-use crate::resources::tree::{self, Tree, copy, set};
-use crate::resources::{Context, Rules, format, go_form, meta, volume};
+use crate::resources::tree::{self, Tree};
+use crate::resources::{Context, Rules, Strategy, format, go_form, meta, volume};
 
 /// Rules of VolumeAttachments.
 pub struct VolumeAttachment;
@@ -42,8 +42,8 @@ impl Rules for VolumeAttachment {
         }
     }
 
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        set(new, "status", json!({ "attached": false }));
+    fn strategy(&self) -> Strategy {
+        Strategy::STATUS.cluster_wide().conditional()
     }
 
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
@@ -55,11 +55,6 @@ impl Rules for VolumeAttachment {
             out.dns_subdomain(&at, name);
         }
         out.into_errors()
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        copy(new, old, "status");
-        meta::next_generation(new, old, false);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
@@ -74,14 +69,6 @@ impl Rules for VolumeAttachment {
 
     fn validate_status(&self, new: &Value, old: &Value, context: &Context<'_>) -> Vec<FieldError> {
         self.validate_update(new, old, context)
-    }
-
-    fn namespaced(&self) -> bool {
-        false
-    }
-
-    fn unconditional_update(&self) -> bool {
-        false
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -9,7 +9,7 @@ use crate::resources::meta::NameRule;
 use crate::resources::problems::{Path, Problems};
 use crate::resources::table::{self, Column, Row};
 use crate::resources::tree::{self, Tree};
-use crate::resources::{Context, Rules, meta};
+use crate::resources::{Context, Rules, Strategy, meta};
 
 /// Rules of VolumeAttributesClasses.
 pub struct VolumeAttributesClass;
@@ -21,6 +21,10 @@ const COLUMNS: &[Column] = &[
 ];
 
 impl Rules for VolumeAttributesClass {
+    fn strategy(&self) -> Strategy {
+        Strategy::PLAIN.cluster_wide()
+    }
+
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         validate(new).into_errors()
     }
@@ -35,10 +39,6 @@ impl Rules for VolumeAttributesClass {
         }
         out.extend(validate(new));
         out.into_errors()
-    }
-
-    fn namespaced(&self) -> bool {
-        false
     }
 
     fn columns(&self) -> &'static [Column] {

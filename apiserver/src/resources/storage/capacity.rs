@@ -10,7 +10,7 @@ use crate::resources::problems::Path;
 use crate::resources::selector::validate_label_selector;
 use crate::resources::table::{self, Column, Row};
 use crate::resources::tree::{Tree, display};
-use crate::resources::{Context, Rules, go_form, meta, tree};
+use crate::resources::{Context, Rules, Strategy, go_form, meta, tree};
 
 /// Rules of CSIStorageCapacities.
 pub struct CsiStorageCapacity;
@@ -27,6 +27,10 @@ const COLUMNS: &[Column] = &[
 ];
 
 impl Rules for CsiStorageCapacity {
+    fn strategy(&self) -> Strategy {
+        Strategy::PLAIN.conditional()
+    }
+
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         let mut out = meta::validate_create(new, true, NameRule::Subdomain);
         validate_label_selector(&mut out, &Path::new("nodeTopology"), new.at("nodeTopology"));
@@ -51,10 +55,6 @@ impl Rules for CsiStorageCapacity {
             out.invalid(&Path::new(class), new.text(class), IMMUTABLE);
         }
         out.into_errors()
-    }
-
-    fn unconditional_update(&self) -> bool {
-        false
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -12,7 +12,7 @@ use crate::resources::problems::{Path, Problems};
 use crate::resources::selector::validate_label_name;
 use crate::resources::table::{self, Column, Row};
 use crate::resources::tree::{Tree, fill};
-use crate::resources::{Context, Rules, meta};
+use crate::resources::{Context, Rules, Strategy, meta};
 
 /// Rules of StorageClasses.
 pub struct StorageClass;
@@ -57,6 +57,10 @@ impl Rules for StorageClass {
         fill(object, "volumeBindingMode", "Immediate");
     }
 
+    fn strategy(&self) -> Strategy {
+        Strategy::PLAIN.cluster_wide()
+    }
+
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         let mut out = meta::validate_create(new, false, NameRule::Subdomain);
         validate_provisioner(&mut out, &Path::new("provisioner"), new.text("provisioner"));
@@ -78,10 +82,6 @@ impl Rules for StorageClass {
             meta::validate_immutable(&mut out, &Path::new(name), new.at(name), old.at(name));
         }
         out.into_errors()
-    }
-
-    fn namespaced(&self) -> bool {
-        false
     }
 
     fn columns(&self) -> &'static [Column] {

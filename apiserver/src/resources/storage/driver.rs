@@ -10,7 +10,7 @@ use crate::resources::meta::NameRule;
 use crate::resources::problems::{Path, Problems};
 use crate::resources::table::{self, Column, Row, or_none};
 use crate::resources::tree::{Tree, child, fill, set};
-use crate::resources::{Context, Rules, meta, strategy};
+use crate::resources::{Context, Rules, Strategy, meta};
 
 /// Rules of CSIDrivers.
 pub struct CsiDriver;
@@ -68,6 +68,10 @@ impl Rules for CsiDriver {
         }
     }
 
+    fn strategy(&self) -> Strategy {
+        Strategy::PLAIN.cluster_wide().conditional()
+    }
+
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         let mut out = meta::validate_create(new, false, NameRule::Subdomain);
         validate_spec(&mut out, new.at("spec"));
@@ -75,7 +79,7 @@ impl Rules for CsiDriver {
     }
 
     fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        strategy::raise_generation(new, old);
+        Strategy::GENERATION.keep(new, old);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
@@ -104,14 +108,6 @@ impl Rules for CsiDriver {
             ];
         }
         Vec::new()
-    }
-
-    fn namespaced(&self) -> bool {
-        false
-    }
-
-    fn unconditional_update(&self) -> bool {
-        false
     }
 
     fn columns(&self) -> &'static [Column] {

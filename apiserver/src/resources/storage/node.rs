@@ -11,7 +11,7 @@ use crate::resources::meta::NameRule;
 use crate::resources::problems::{Path, Problems};
 use crate::resources::table::{self, Column, Row};
 use crate::resources::tree::{self, Tree};
-use crate::resources::{Context, Rules, go_form, meta};
+use crate::resources::{Context, Rules, Strategy, go_form, meta};
 
 /// Rules of CSINodes.
 pub struct CsiNode;
@@ -26,6 +26,10 @@ const COLUMNS: &[Column] = &[
 ];
 
 impl Rules for CsiNode {
+    fn strategy(&self) -> Strategy {
+        Strategy::PLAIN.cluster_wide().conditional()
+    }
+
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         validate(new).into_errors()
     }
@@ -55,14 +59,6 @@ impl Rules for CsiNode {
             }
         }
         out.into_errors()
-    }
-
-    fn namespaced(&self) -> bool {
-        false
-    }
-
-    fn unconditional_update(&self) -> bool {
-        false
     }
 
     fn columns(&self) -> &'static [Column] {

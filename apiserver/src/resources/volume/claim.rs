@@ -16,7 +16,7 @@ use crate::resources::problems::{Path, Problems};
 use crate::resources::selector::validate_label_selector;
 use crate::resources::table::{self, Column, Row};
 use crate::resources::tree::{self, Tree, child, copy, display, fill, fill_unset, remove, set};
-use crate::resources::{Context, Rules, go_form, meta};
+use crate::resources::{Context, Rules, Strategy, diff, go_form, meta};
 
 /// Rules of PersistentVolumeClaims.
 pub struct PersistentVolumeClaim;
@@ -43,6 +43,10 @@ impl Rules for PersistentVolumeClaim {
         }
     }
 
+    fn strategy(&self) -> Strategy {
+        Strategy::STATUS
+    }
+
     fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
         set(new, "status", json!({ "phase": "Pending" }));
         prepare_sources(new, None);
@@ -53,9 +57,8 @@ impl Rules for PersistentVolumeClaim {
     }
 
     fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        copy(new, old, "status");
         prepare_sources(new, Some(old.at("spec")));
-        meta::next_generation(new, old, false);
+        self.strategy().keep(new, old);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
@@ -296,7 +299,7 @@ fn validate_changes(out: &mut Problems, new: &Value, old: &Value) {
     copy(&mut after, &before, "volumeAttributesClassName");
     if !tree::same(&after, &before) {
         let print = |spec: &Value| go_form::indented("PersistentVolumeClaimSpec", spec);
-        let difference = go_form::unified_diff(&print(&before), &print(&after));
+        let difference = diff::unified(&print(&before), &print(&after));
         let detail = format!(
             "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n{difference}"
         );

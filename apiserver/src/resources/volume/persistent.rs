@@ -11,8 +11,8 @@ use crate::resources::pod::validation::parse_or_zero;
 use crate::resources::pod::warnings::{OLD_VOLUMES, old_label};
 use crate::resources::problems::{Path, Problems};
 use crate::resources::table::{self, Column, Row};
-use crate::resources::tree::{self, Tree, child, copy, fill, fill_unset, remove, set};
-use crate::resources::{Context, Rules, go_form, meta};
+use crate::resources::tree::{self, Tree, child, fill, fill_unset, remove, set};
+use crate::resources::{Context, Rules, Strategy, diff, go_form, meta};
 
 /// Rules of PersistentVolumes.
 pub struct PersistentVolume;
@@ -58,9 +58,8 @@ impl Rules for PersistentVolume {
         validate(new).into_errors()
     }
 
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        copy(new, old, "status");
-        meta::next_generation(new, old, false);
+    fn strategy(&self) -> Strategy {
+        Strategy::STATUS.cluster_wide()
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
@@ -86,10 +85,6 @@ impl Rules for PersistentVolume {
 
     fn warnings(&self, new: &Value, _old: Option<&Value>) -> Vec<String> {
         warnings(new)
-    }
-
-    fn namespaced(&self) -> bool {
-        false
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -155,7 +150,7 @@ fn validate_changes(out: &mut Problems, new: &Value, old: &Value) {
     }
     if !tree::same(&after, &before) {
         let print = |source: &Value| go_form::indented("PersistentVolumeSource", source);
-        let difference = go_form::unified_diff(&print(&before), &print(&after));
+        let difference = diff::unified(&print(&before), &print(&after));
         let detail =
             format!("spec.persistentvolumesource is immutable after creation\n{difference}");
         out.forbidden(&Path::new("spec").child("persistentvolumesource"), &detail);

@@ -2,14 +2,14 @@
 
 use ferrule_apimachinery::field::{BadValue, FieldError};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Owner;
 use crate::resources::pod::{defaults, validation, warnings};
 use crate::resources::problems::{Path, Problems};
 use crate::resources::table::{self, Column, Row, or_none};
 use crate::resources::tree::{self, Tree, child, copy, fill, fill_unset, set};
-use crate::resources::{Context, Rules, format::number, go_form, meta, selector, strategy};
+use crate::resources::{Context, Rules, Strategy, format::number, go_form, meta, selector};
 
 /// Rules of DaemonSets.
 pub struct DaemonSet;
@@ -42,16 +42,13 @@ const OWNER: Owner = Owner {
 /// Counts the changes of the template, of old for clients of versions that are gone.
 const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 
-/// The counts of the status that are shown even when they are zero.
-const COUNTS: [&str; 4] = [
-    "currentNumberScheduled",
-    "desiredNumberScheduled",
-    "numberMisscheduled",
-    "numberReady",
-];
-
 impl Rules for DaemonSet {
     fn default(&self, object: &mut Value) {
+        // Whoever writes the object without the annotation owns it; its count is set later.
+        let annotations = child(object, "metadata").and_then(|meta| child(meta, "annotations"));
+        if let Some(annotations) = annotations {
+            fill(annotations, TEMPLATE_GENERATION, "0");
+        }
         let Some(spec) = child(object, "spec") else {
             return;
         };
@@ -70,9 +67,12 @@ impl Rules for DaemonSet {
         }
     }
 
+    fn strategy(&self) -> Strategy {
+        Strategy::BOTH
+    }
+
     fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        let none = COUNTS.map(|name| (name.to_owned(), json!(0)));
-        strategy::begin(new, Value::Object(none.into_iter().collect()));
+        self.strategy().begin(new);
         set_template_generation(new, 1);
     }
 

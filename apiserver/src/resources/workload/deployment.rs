@@ -7,8 +7,10 @@ use serde_json::Value;
 use crate::resources::pod::{defaults, warnings};
 use crate::resources::problems::{Path, Problems};
 use crate::resources::table::{self, Column, Row};
-use crate::resources::tree::{self, Tree, child, copy, fill, fill_unset, set};
-use crate::resources::{Context, Rules, ScaleRules, format::number, go_form, meta, selector};
+use crate::resources::tree::{self, Tree, child, copy, fill, fill_unset};
+use crate::resources::{
+    Context, Rules, ScaleRules, Strategy, format::number, go_form, meta, selector,
+};
 
 /// Rules of Deployments.
 pub struct Deployment;
@@ -54,9 +56,8 @@ impl Rules for Deployment {
         }
     }
 
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        set(new, "status", serde_json::json!({}));
-        meta::first_generation(new);
+    fn strategy(&self) -> Strategy {
+        Strategy::BOTH
     }
 
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {

@@ -8,7 +8,7 @@ use crate::resources::pod::{defaults, validation, warnings};
 use crate::resources::problems::{Path, Problems};
 use crate::resources::table::{self, Column, Row};
 use crate::resources::tree::{Tree, child};
-use crate::resources::{Context, Rules, meta, strategy};
+use crate::resources::{Context, Rules, Strategy, meta};
 
 /// Rules of ControllerRevisions, which never change.
 pub struct ControllerRevision;
@@ -82,18 +82,14 @@ impl Rules for PodTemplate {
         }
     }
 
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        meta::first_generation(new);
+    fn strategy(&self) -> Strategy {
+        Strategy::GENERATION
     }
 
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         let mut out = meta::validate_create(new, true, self.name_rule());
         validation::validate_template(&mut out, &Path::new("template"), new.at("template"));
         out.into_errors()
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        strategy::raise_generation(new, old);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {

@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::resources::pod::{defaults, warnings};
 use crate::resources::problems::{Path, Problems};
 use crate::resources::table::{self, Column, Row, or_none};
-use crate::resources::tree::{self, Tree, child, copy, fill, set};
-use crate::resources::{Context, Rules, ScaleRules, meta, selector};
+use crate::resources::tree::{Tree, child, fill};
+use crate::resources::{Context, Rules, ScaleRules, Strategy, meta, selector};
 
 /// Rules of ReplicaSets.
 pub struct ReplicaSet;
@@ -35,21 +35,14 @@ impl Rules for ReplicaSet {
         }
     }
 
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        set(new, "status", serde_json::json!({ "replicas": 0 }));
-        meta::first_generation(new);
+    fn strategy(&self) -> Strategy {
+        Strategy::BOTH
     }
 
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         let mut out = meta::validate_create(new, true, self.name_rule());
         validate_spec(&mut out, new.at("spec"));
         out.into_errors()
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        copy(new, old, "status");
-        let changed = !tree::same(new.at("spec"), old.at("spec"));
-        meta::next_generation(new, old, changed);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {

@@ -2,14 +2,14 @@
 
 use ferrule_apimachinery::field::FieldError;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Owner;
 use crate::resources::pod::{defaults, validation, warnings};
 use crate::resources::problems::{Path, Problems};
 use crate::resources::table::{self, Column, Row};
 use crate::resources::tree::{Tree, child, fill, set};
-use crate::resources::{Context, Rules, ScaleRules, meta, strategy};
+use crate::resources::{Context, Rules, ScaleRules, Strategy, meta};
 
 /// Rules of ReplicationControllers.
 pub struct ReplicationController;
@@ -43,18 +43,14 @@ impl Rules for ReplicationController {
         }
     }
 
-    fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        strategy::begin(new, json!({ "replicas": 0 }));
+    fn strategy(&self) -> Strategy {
+        Strategy::BOTH
     }
 
     fn validate_create(&self, new: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         let mut out = meta::validate_create(new, true, self.name_rule());
         validate_spec(&mut out, new.at("spec"));
         out.into_errors()
-    }
-
-    fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
-        strategy::keep_status(new, old);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {

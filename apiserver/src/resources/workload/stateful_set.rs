@@ -10,7 +10,7 @@ use crate::resources::problems::{Path, Problems};
 use crate::resources::table::{self, Column, Row};
 use crate::resources::tree::{self, Tree, child, copy, fill, fill_unset, items_mut, set};
 use crate::resources::{
-    Context, Rules, ScaleRules, format::number, go_form, meta, selector, strategy,
+    Context, Rules, ScaleRules, Strategy, format::number, go_form, meta, selector,
 };
 
 /// Rules of StatefulSets.
@@ -75,8 +75,12 @@ impl Rules for StatefulSet {
         }
     }
 
+    fn strategy(&self) -> Strategy {
+        Strategy::BOTH
+    }
+
     fn prepare_create(&self, new: &mut Value, _context: &Context<'_>) {
-        strategy::begin(new, json!({ "replicas": 0, "availableReplicas": 0 }));
+        self.strategy().begin(new);
         drop_max_unavailable(new, &Value::Null);
     }
 
@@ -88,7 +92,7 @@ impl Rules for StatefulSet {
 
     fn prepare_update(&self, new: &mut Value, old: &Value, _context: &Context<'_>) {
         drop_max_unavailable(new, old);
-        strategy::keep_status(new, old);
+        self.strategy().keep(new, old);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {

@@ -30,6 +30,8 @@ use crate::serve::Front;
 const JSON: &str = "application/json";
 const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 const V2_PROTOBUF_OLD: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+const V3_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf";
+const V3_PROTOBUF_OLD: &str = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf";
 
 /// Answers a request for a path that is no resource; upstream answers them to every method.
 pub(super) async fn serve(front: &Arc<Front>, route: Route, request: &Parts) -> Response {
@@ -144,25 +146,31 @@ fn root_paths(front: &Front) -> Vec<String> {
 }
 
 async fn open_api_v2(front: &Front, headers: &HeaderMap) -> Response {
+    let document = match wanted_form(headers, [V2_PROTOBUF, V2_PROTOBUF_OLD]) {
+        None => return not_acceptable(),
+        Some(JSON) => front.documents.v2().await.map(|own| (JSON, own)),
+        Some(kind) => front.documents.v2_protobuf().await.map(|own| (kind, own)),
+    };
+    match document {
+        Ok((kind, document)) => send(headers, kind, document),
+        Err(status) => answer::status(&status, Wire::JSON),
+    }
+}
+
+/// The form of a document that a client asks for first: JSON, or protobuf by one of its names, the
+/// first of which the answer has.
+fn wanted_form(headers: &HeaderMap, protobuf: [&'static str; 2]) -> Option<&'static str> {
     let accept = match text(headers, ACCEPT) {
         "" => "*/*",
         accept => accept,
     };
-    let medias = accept
+    let mut medias = accept
         .split(',')
         .map(|own| own.split(';').next().unwrap_or_default().trim());
-    for media in medias {
-        let (kind, document) = match media {
-            JSON | "application/*" | "*/*" => (JSON, front.documents.v2().await),
-            V2_PROTOBUF | V2_PROTOBUF_OLD => (V2_PROTOBUF, front.documents.v2_protobuf().await),
-            _ => continue,
-        };
-        return match document {
-            Ok(document) => send(headers, kind, document),
-            Err(status) => answer::status(&status, Wire::JSON),
-        };
-    }
-    not_acceptable()
+    medias.find_map(|media| match media {
+        JSON | "application/*" | "*/*" => Some(JSON),
+        media => protobuf.contains(&media).then_some(protobuf[0]),
+    })
 }
 
 /// `/openapi/v3` says where the document of each group and version is; its address has the hash
@@ -190,14 +198,14 @@ async fn open_api_v3(front: &Front, place: &str, request: &Parts) -> Response {
     let Some(document) = documents.get(place) else {
         return answer::not_found();
     };
-    let accept = text(headers, ACCEPT);
-    let takes_json = accept.is_empty()
-        || [JSON, "application/*", "*/*"]
-            .iter()
-            .any(|own| accept.contains(own));
-    if !takes_json {
-        return not_acceptable();
-    }
+    let (kind, document) = match wanted_form(headers, [V3_PROTOBUF, V3_PROTOBUF_OLD]) {
+        None => return not_acceptable(),
+        Some(JSON) => (JSON, document),
+        Some(kind) => match front.documents.v3_protobuf().await {
+            Ok(documents) => (kind, documents.get(place).unwrap_or(document)),
+            Err(status) => return answer::status(&status, Wire::JSON),
+        },
+    };
     let asked = request.uri.query().unwrap_or_default();
     let hash = asked.split('&').find_map(|pair| pair.strip_prefix("hash="));
     match hash {
@@ -207,14 +215,14 @@ async fn open_api_v3(front: &Front, place: &str, request: &Parts) -> Response {
             response
         }
         Some(hash) if !hash.is_empty() => {
-            let mut response = send(headers, JSON, document);
+            let mut response = send(headers, kind, document);
             set(&mut response, CACHE_CONTROL, "public, immutable");
             let year = jiff::SignedDuration::from_hours(365 * 24);
             let expires = (jiff::Timestamp::now() + year).strftime("%a, %d %b %Y %H:%M:%S GMT");
             set(&mut response, EXPIRES, &expires.to_string());
             response
         }
-        _ => send(headers, JSON, document),
+        _ => send(headers, kind, document),
     }
 }
 

@@ -270,7 +270,15 @@ impl Asked<'_> {
             }
             let watch = match front.api.watch(call, &target, &options).await {
                 Err(status) if status.is_expired() => {
-                    return Ok(watch::refused(self.wanted, &status));
+                    let asked = options.resource_version.parse::<i64>();
+                    let of_the_future =
+                        asked.is_ok_and(|asked| asked > front.api.store().revision());
+                    return Ok(watch::refused(
+                        self.wanted,
+                        &status,
+                        &options,
+                        of_the_future,
+                    ));
                 }
                 other => other?,
             };

@@ -31,6 +31,9 @@ const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 /// How long a watch goes on that does not say so itself: this, and up to as much again.
 const MIN_TIMEOUT: Duration = Duration::from_secs(1800);
 
+/// How long a client is left alone with a version that etcd never reached, before it is told to list again.
+const FUTURE: Duration = Duration::from_secs(3);
+
 struct Stream {
     front: Arc<Front>,
     watch: Watch,
@@ -58,14 +61,7 @@ pub(super) fn serve(
     options: &ListOptions,
 ) -> Response {
     let now = Instant::now();
-    let timeout = match options
-        .timeout_seconds
-        .and_then(|seconds| u64::try_from(seconds).ok())
-    {
-        Some(seconds) if seconds > 0 => Duration::from_secs(seconds).min(2 * MIN_TIMEOUT),
-        _ => MIN_TIMEOUT + MIN_TIMEOUT.mul_f64(rand::rng().random()),
-    };
-    let ends = now + timeout;
+    let ends = now + timeout(options);
     let stream = Stream {
         front,
         watch,
@@ -89,11 +85,39 @@ pub(super) fn serve(
     answer::with_type(200, media_type(wanted), Body::from_stream(chunks.fuse()))
 }
 
+/// How long the watch goes on.
+fn timeout(options: &ListOptions) -> Duration {
+    let seconds = options.timeout_seconds.unwrap_or_default();
+    match u64::try_from(seconds) {
+        Ok(seconds) if seconds > 0 => Duration::from_secs(seconds).min(2 * MIN_TIMEOUT),
+        _ => MIN_TIMEOUT + MIN_TIMEOUT.mul_f64(rand::rng().random()),
+    }
+}
+
 /// Answers with nothing but why there is no watch: a client whose revision is too old reads of it in
 /// the stream, as of one that becomes too old later.
-pub(super) fn refused(wanted: Negotiated, status: &Status) -> Response {
+///
+/// Of a version that nobody can have got from here, upstream says nothing for as long as the watch
+/// goes on. So it is here at first; but it is of a lost history, and the client has to learn of it.
+pub(super) fn refused(
+    wanted: Negotiated,
+    status: &Status,
+    options: &ListOptions,
+    of_the_future: bool,
+) -> Response {
     let event = framed(wanted, "ERROR", &status.to_json()).unwrap_or_default();
-    answer::with_type(200, media_type(wanted), Body::from(event))
+    let silence = if of_the_future {
+        FUTURE
+    } else {
+        Duration::ZERO
+    };
+    let timeout = timeout(options);
+    let body = futures::stream::once(async move {
+        tokio::time::sleep(silence.min(timeout)).await;
+        let over = timeout < silence;
+        Ok::<Bytes, Infallible>(if over { Bytes::new() } else { event.into() })
+    });
+    answer::with_type(200, media_type(wanted), Body::from_stream(body))
 }
 
 fn media_type(wanted: Negotiated) -> &'static str {

@@ -73,6 +73,7 @@ fn rule(resource: &Resource, mut object: Value) {
     let context = Context {
         now: Timestamp::UNIX_EPOCH,
         user: "admin",
+        uid: "",
         groups: &[],
         api_version: &api_version,
     };

@@ -6,7 +6,7 @@ use super::annotations;
 use crate::resources::pod::requests;
 use crate::resources::problems::{Path, Problems};
 use crate::resources::tree::{self, Tree};
-use crate::resources::{go_form, meta};
+use crate::resources::{diff, go_form, meta};
 
 /// Set on pods that a kubelet read from a file.
 const MIRROR: &str = "kubernetes.io/config.mirror";
@@ -45,7 +45,7 @@ pub fn validate_ephemeral_update(new: &Value, old: &Value) -> Problems {
         if !tree::same(now, before) {
             let [now, before] =
                 [now, before].map(|one| go_form::indented("EphemeralContainer", one));
-            let diff = go_form::unified_diff(&before, &now);
+            let diff = diff::unified(&before, &now);
             let detail =
                 format!("existing ephemeral containers {name:?} may not be changed\n{diff}");
             out.forbidden(&path, &detail);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::annotations;
 use crate::resources::problems::{Path, Problems};
 use crate::resources::tree::{self, Tree};
-use crate::resources::{format, go_form, meta};
+use crate::resources::{diff, format, go_form, meta};
 
 const CHANGEABLE: &str = "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,\
 `spec.tolerations` (only additions to existing tolerations),\
@@ -157,7 +157,7 @@ fn validate_rest(out: &mut Problems, path: &Path, new: &Value, old: &Value) {
         go_form::indented("PodSpec", &before),
     );
     if after != before {
-        let diff = go_form::unified_diff(&before, &after);
+        let diff = diff::unified(&before, &after);
         out.forbidden(
             path,
             &format!("pod updates may not change fields other than {CHANGEABLE}\n{diff}"),
