@@ -37,6 +37,8 @@ async fn measure(
     callers: usize,
     within: Duration,
 ) -> anyhow::Result<()> {
+    // Another run may have left keys behind.
+    let process = std::process::id();
     let mut running = Vec::new();
     for caller in 0..callers {
         let mut client = connect(url, pki).await?;
@@ -45,7 +47,7 @@ async fn measure(
             let mut latencies = Vec::new();
             let end = Instant::now() + within;
             while Instant::now() < end {
-                let key = format!("/bench/{callers}/{caller}/{}", latencies.len());
+                let key = format!("/bench/{process}/{caller}/{}", latencies.len());
                 let absent = Compare::mod_revision(key.clone(), CompareOp::Equal, 0);
                 let put = TxnOp::put(key, value.clone(), None);
                 let started = Instant::now();

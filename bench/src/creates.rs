@@ -19,14 +19,20 @@ pub fn config_map(name: &str) -> serde_json::Value {
     })
 }
 
+/// The name of the ConfigMap that one of so many callers made, in a round, at its turn.
+pub fn name(round: usize, callers: usize, caller: usize, turn: usize) -> String {
+    format!("of-{round}-{callers}-{caller}-{turn}")
+}
+
 /// Lets each client create objects one after the other for so long.
 pub async fn measure(
     clients: Vec<Client>,
     namespace: &str,
+    round: usize,
     within: Duration,
 ) -> anyhow::Result<Latencies> {
-    let run = clients.len();
-    let callers: Vec<_> = clients
+    let callers = clients.len();
+    let running: Vec<_> = clients
         .into_iter()
         .enumerate()
         .map(|(caller, client)| {
@@ -35,7 +41,7 @@ pub async fn measure(
                 let mut latencies = Latencies::default();
                 let end = Instant::now() + within;
                 while Instant::now() < end {
-                    let name = format!("of-{run}-{caller}-{}", latencies.count());
+                    let name = name(round, callers, caller, latencies.count());
                     let object = config_map(&name).to_string();
                     let started = Instant::now();
                     client.create(&at, object, &WriteOptions::default()).await?;
@@ -46,7 +52,7 @@ pub async fn measure(
         })
         .collect();
     let mut all = Latencies::default();
-    for caller in callers {
+    for caller in running {
         all.extend(caller.await??);
     }
     Ok(all)

@@ -51,7 +51,7 @@ pub struct Limits {
     pub connections: usize,
     /// How long a TLS handshake may take.
     pub handshake: Duration,
-    /// How long the head of an HTTP/1 request may take.
+    /// How long an HTTP/1 connection may take from one answer to the end of the next request's head.
     pub request_head: Duration,
     /// How long a connection may last before its first request.
     pub first_request: Duration,
@@ -71,7 +71,7 @@ impl Default for Limits {
         Limits {
             connections: 4096,
             handshake: Duration::from_secs(10),
-            request_head: Duration::from_secs(15),
+            request_head: Duration::from_secs(90),
             first_request: Duration::from_secs(20),
             head_bytes: 64 << 10,
             streams: 1024,

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::error::WatchEnd;
 use super::history::Change;
+use super::snapshot::{self, Snapshot};
 use super::table::Index;
 
 /// What a watch selects.
@@ -26,6 +27,16 @@ pub struct WatchFilter {
 }
 
 impl WatchFilter {
+    /// The key of the only object that can be selected, where the filter names one.
+    pub(super) fn key(&self, resource: &Resource) -> Option<String> {
+        let name = self.fields.exact("metadata.name")?;
+        match &self.namespace {
+            Some(namespace) => Some(snapshot::key(namespace, name)),
+            None if resource.namespaced => None,
+            None => Some(name.to_owned()),
+        }
+    }
+
     /// Whether an object of `resource` is selected.
     pub fn matches(&self, resource: &Resource, header: &Header) -> bool {
         self.namespace
@@ -100,9 +111,13 @@ impl Subscription {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The namespace that is watched, when it is only one.
-    pub(super) fn namespace(&self) -> Option<&str> {
-        self.filter.namespace.as_deref()
+    /// The objects of a snapshot that may be selected, after a key.
+    pub(super) fn candidates<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = (&'s Arc<str>, &'s Arc<Stored>)> + use<'s> {
+        snapshot.candidates(&self.resource, &self.filter, after)
     }
 
     pub(super) fn selects(&self, stored: &Stored) -> bool {

@@ -4,7 +4,10 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use ferrule_apimachinery::object::Stored;
+use ferrule_apimachinery::scheme::Resource;
 use imbl::OrdMap;
+
+use super::dispatch::WatchFilter;
 
 /// Objects by `namespace/name`, or `name` where there are no namespaces.
 pub(super) type Objects = OrdMap<Arc<str>, Arc<Stored>>;
@@ -66,6 +69,25 @@ impl Snapshot {
                     .as_ref()
                     .is_none_or(|prefix| key.starts_with(prefix.as_str()))
             })
+    }
+
+    /// Objects that may be selected, looked for where the filter says, after `after` as in
+    /// [`Snapshot::iter_from`]; that of a name is found without a walk over the others.
+    pub fn candidates<'s>(
+        &'s self,
+        resource: &Resource,
+        filter: &WatchFilter,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = (&'s Arc<str>, &'s Arc<Stored>)> + use<'s> {
+        let only = filter.key(resource);
+        let walk = match only {
+            Some(_) => None,
+            None => Some(self.iter_from(filter.namespace.as_deref(), after)),
+        };
+        let found = only
+            .and_then(|key| self.objects.get_key_value(&*key))
+            .filter(|(key, _)| after.is_none_or(|after| &***key > after));
+        found.into_iter().chain(walk.into_iter().flatten())
     }
 }
 

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ferrule_apimachinery::object::Stored;
 use ferrule_apimachinery::scheme::{Scheme, gvr};
+use ferrule_apimachinery::selector::FieldSelector;
 use proptest::prelude::*;
 
+use super::dispatch::WatchFilter;
 use super::history::{Change, Ledger, Past};
 use super::snapshot::{Objects, Snapshot};
 use super::table::Table;
@@ -84,6 +86,28 @@ fn a_snapshot_is_walked_in_the_order_of_keys_from_any_point() {
     }
     assert!(snapshot.get("a", "y").is_some());
     assert!(snapshot.get("", "y").is_none());
+
+    let scheme = Scheme::builtin();
+    let maps = scheme.get(&gvr::CONFIG_MAPS).expect("a built-in resource");
+    for (namespace, name, after, expected) in [
+        (Some("a"), "x", None, vec!["a/x"]),
+        (Some("a"), "x", Some("a"), vec!["a/x"]),
+        (Some("a"), "x", Some("a/x"), vec![]),
+        (Some("a"), "z", None, vec![]),
+        (None, "x", Some("a/y"), vec!["b/x"]),
+    ] {
+        let filter = WatchFilter {
+            namespace: namespace.map(str::to_owned),
+            fields: FieldSelector::equals("metadata.name", name),
+            ..WatchFilter::default()
+        };
+        let keys: Vec<&str> = snapshot
+            .candidates(maps, &filter, after)
+            .filter(|(_, stored)| filter.matches(maps, &stored.header))
+            .map(|(key, _)| &**key)
+            .collect();
+        assert_eq!(keys, expected, "{namespace:?} {name:?} {after:?}");
+    }
 }
 
 proptest! {

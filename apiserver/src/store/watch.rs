@@ -143,8 +143,7 @@ impl Watcher {
         };
         let mut last = None;
         let mut events = Vec::new();
-        let namespace = self.subscription.namespace();
-        for (key, object) in snapshot.iter_from(namespace, after.as_deref()) {
+        for (key, object) in self.subscription.candidates(snapshot, after.as_deref()) {
             last = Some(key.clone());
             if self.subscription.selects(object) {
                 events.push(Event {

@@ -126,7 +126,7 @@ impl Api {
             }
             other => other?,
         };
-        let namespace = Some(target.namespace.as_str()).filter(|namespace| !namespace.is_empty());
+        let namespace = Some(target.namespace.clone()).filter(|namespace| !namespace.is_empty());
         let after = token.as_ref().map(|token| token.start.as_str());
         let revision = token
             .as_ref()
@@ -135,7 +135,7 @@ impl Api {
         let everything = selection.labels.is_everything() && selection.fields.is_everything();
         let resource = self.stored_form(&target.resource);
         let filter = WatchFilter {
-            namespace: None,
+            namespace,
             labels: selection.labels,
             fields: selection.fields,
         };
@@ -147,7 +147,7 @@ impl Api {
         };
         let mut last = None;
         let mut objects = snapshot
-            .iter_from(namespace, after)
+            .candidates(resource, &filter, after)
             .filter(|(_, stored)| everything || filter.matches(resource, &stored.header));
         for (key, stored) in objects.by_ref() {
             if limit > 0 && page.items.len() == limit {
