@@ -118,7 +118,7 @@ fn unpack_tar(input: impl Read, target: &Path) -> io::Result<u64> {
     archive.set_preserve_ownerships(true);
     archive.set_unpack_xattrs(true);
     archive.set_overwrite(true);
-    let mut size = 0;
+    let mut size = 0_u64;
     let mut modes: Vec<(PathBuf, u32, u64)> = Vec::new();
     for entry in archive.entries()? {
         let mut entry = entry?;
