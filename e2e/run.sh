@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Every check and test of the project; `e2e/run.sh PART...` runs only some.
 #
-# PART is one of install, format, lint, docs, test, clients, cluster, ha. A part that fails does not stop the
-# next one: the end says which did. Words after `--` choose among the cluster's tests, or the clients.
+# PART is one of install, format, lint, docs, test, cli, cluster, ha. A part that fails does not stop the
+# next one: the end says which did. Words after `--` choose among the cluster's tests.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 # One profile for all, and caches outside a clone that is thrown away.
@@ -14,7 +14,7 @@ parts=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do parts+=("$1"); shift; done
 [ $# -eq 0 ] || shift
 chosen=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(install format lint docs test clients cluster ha)
+[ ${#parts[@]} -gt 0 ] || parts=(install format lint docs test cli cluster ha)
 
 install() { deploy/install.sh docker-registry; }
 format() { cargo fmt --all --check; }
@@ -22,13 +22,17 @@ format() { cargo fmt --all --check; }
 # `--workspace` keeps the features of dependencies, and so what is built of them, the same.
 lint() {
   cargo clippy --locked --workspace --all-targets -- -D warnings &&
-    cargo clippy --locked --workspace --test cluster --test high-availability -- -D warnings &&
+    cargo clippy --locked --workspace --test cli --test cluster --test high-availability -- -D warnings &&
     python3 apiserver/data/descriptions.py --check
 }
 docs() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet; }
 test() { cargo test --locked --workspace --no-fail-fast; }
-# Other people's clients, against a control plane of processes.
-clients() { e2e/clients/run.sh ${chosen[@]+"${chosen[@]}"}; }
+# A cluster of processes, without containers.
+cli() {
+  cargo build --locked --workspace --bin kube-apiserver --bin kube-scheduler --bin kube-controller-manager \
+    --bin kubelet --bin cri-runtime --bin kubectl --bin ferrule-certificates &&
+    cargo test --locked --workspace --test cli -- ${chosen[@]+"${chosen[@]}"}
+}
 cluster() { cargo test --locked --workspace --test cluster -- ${chosen[@]+"${chosen[@]}"}; }
 # A control plane of several members; a cluster of its own after the other.
 ha() { cargo test --locked --workspace --test high-availability -- ${chosen[@]+"${chosen[@]}"}; }

@@ -52,6 +52,11 @@ impl Kubectl {
         }
     }
 
+    /// The program.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Whose it is, for messages.
     pub fn whose(&self) -> &'static str {
         if self.upstream {

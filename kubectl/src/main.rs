@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use ferrule_kubectl::error::Result;
 use ferrule_kubectl::{commands, parse};
 
 fn main() -> ExitCode {
@@ -12,6 +13,12 @@ fn main() -> ExitCode {
     if let Some(error) = commands::plugin::replace(&words) {
         commands::warn(&error.to_string());
         return ExitCode::FAILURE;
+    }
+    if words
+        .get(1)
+        .is_some_and(|word| word == commands::complete::WORD)
+    {
+        return ended(commands::complete::run(&words[2..]));
     }
     let cli = match parse::parse(&words) {
         Ok(cli) => cli,
@@ -31,6 +38,11 @@ fn main() -> ExitCode {
     {
         commands::warn("Flag --record has been deprecated, --record will be removed in the future");
     }
+    ended(commands::run(cli))
+}
+
+/// Runs a command to its end; says what went wrong, and with which code the program ends.
+fn ended(command: impl Future<Output = Result<()>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -41,7 +53,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let result = runtime.block_on(commands::run(cli));
+    let result = runtime.block_on(command);
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -58,12 +58,24 @@ fn warned(text: &str) {
     crate::commands::warn(&format!("Warning: {text}"));
 }
 
-/// Lets the context name the cluster and the user of the flags.
-fn choose(file: &mut Kubeconfig, args: &GlobalArgs) {
+/// Lets the context name the cluster and the user of the flags, which must be there.
+fn choose(file: &mut Kubeconfig, args: &GlobalArgs) -> Result<()> {
+    if let Some(user) = args.user.last()
+        && !file.users.iter().any(|own| own.name == *user)
+    {
+        return Err(Error::local(format!("auth info {user:?} does not exist")));
+    }
+    if let Some(cluster) = &args.cluster
+        && !file.clusters.iter().any(|own| own.name == *cluster)
+    {
+        return Err(Error::local(format!(
+            "no server found for cluster {cluster:?}"
+        )));
+    }
     let name = args.context.as_ref().unwrap_or(&file.current_context);
     let context = file.contexts.iter_mut().find(|own| own.name == *name);
     let Some(context) = context else {
-        return;
+        return Ok(());
     };
     if let Some(cluster) = &args.cluster {
         context.value.cluster.clone_from(cluster);
@@ -71,6 +83,7 @@ fn choose(file: &mut Kubeconfig, args: &GlobalArgs) {
     if let Some(user) = args.user.last() {
         context.value.user.clone_from(user);
     }
+    Ok(())
 }
 
 /// What the flags say of the connection.
@@ -119,7 +132,7 @@ impl Session {
                 "Error in configuration: context was not found for specified context: {context}"
             )));
         }
-        choose(&mut file, args);
+        choose(&mut file, args)?;
         let mut config = ClientConfig::from_kubeconfig(&file, args.context.as_deref())
             .map_err(|error| Error::local(error.to_string()))?;
         config.user_agent = concat!("kubectl/", env!("CARGO_PKG_VERSION")).to_owned();

@@ -65,6 +65,9 @@ pub struct RunArgs {
     /// An inline JSON override for the generated object.
     #[arg(long, value_name = "JSON")]
     pub overrides: Option<String>,
+    /// The method used to override the generated object: json, merge, or strategic.
+    #[arg(long, default_value = "merge", value_name = "TYPE")]
+    pub override_type: String,
     /// How to write.
     #[command(flatten)]
     pub write: WriteArgs,

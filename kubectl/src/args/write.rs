@@ -224,6 +224,12 @@ pub struct DeleteArgs {
     /// Must be "none", "server", or "client".
     #[arg(long, value_enum, default_value = "none", num_args = 0..=1, require_equals = true, default_missing_value = "client")]
     pub dry_run: DryRun,
+    /// If true, delete resource only when user confirms.
+    #[arg(short = 'i', long)]
+    pub interactive: bool,
+    /// Raw URI to DELETE to the server. Uses the transport specified by the kubeconfig file.
+    #[arg(long, value_name = "PATH")]
+    pub raw: Option<String>,
     /// Output mode. Use "-o name" for shorter output (resource/name).
     #[arg(short = 'o', long, value_name = "FORMAT")]
     pub output: Option<String>,
@@ -301,6 +307,15 @@ pub struct ExposeArgs {
     /// If non-empty, set the session affinity for the service to this; legal values: 'None', 'ClientIP'.
     #[arg(long, value_name = "AFFINITY")]
     pub session_affinity: Option<String>,
+    /// IP to assign to the LoadBalancer. If empty, an ephemeral IP will be created and used.
+    #[arg(long, value_name = "IP")]
+    pub load_balancer_ip: Option<String>,
+    /// An inline JSON override for the generated object.
+    #[arg(long, value_name = "JSON")]
+    pub overrides: Option<String>,
+    /// The method used to override the generated object: json, merge, or strategic.
+    #[arg(long, default_value = "merge", value_name = "TYPE")]
+    pub override_type: String,
     /// How to write.
     #[command(flatten)]
     pub write: WriteArgs,

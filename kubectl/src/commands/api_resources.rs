@@ -1,5 +1,7 @@
 //! `kubectl api-resources`
 
+use std::collections::BTreeSet;
+
 use ferrule_proto::v1::ApiResource;
 
 use super::print;
@@ -19,6 +21,9 @@ pub async fn run(session: &Session, args: &ApiResourcesArgs) -> Result<()> {
         .iter()
         .filter(|own| chosen(args, own))
         .collect();
+    // Of several versions of a kind the server prefers the first.
+    let mut seen = BTreeSet::new();
+    resources.retain(|own| seen.insert((&own.group, &own.name)));
     match args.sort_by.as_deref() {
         None => resources.sort_by(|a, b| (&a.group, &a.name).cmp(&(&b.group, &b.name))),
         Some("name") => resources.sort_by(|a, b| a.name.cmp(&b.name)),

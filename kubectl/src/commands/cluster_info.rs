@@ -71,6 +71,11 @@ async fn dump(session: &Session, args: &DumpArgs) -> Result<()> {
     let (format, ending) = match args.output.as_str() {
         "json" => (Format::Json, "json"),
         "yaml" => (Format::Yaml, "yaml"),
+        "name" => {
+            return Err(Error::local(
+                "list types are not supported by name printing: *v1.NodeList",
+            ));
+        }
         other => {
             return Err(Error::local(format!(
                 "unable to match a printer suitable for the output format {other:?}, allowed formats are: json,yaml"

@@ -8,7 +8,7 @@ use futures::StreamExt;
 use serde_json::Value;
 
 use super::select::{self, Selection};
-use super::{print, warn, write};
+use super::{print, raw, warn, write};
 use crate::args::{DeleteArgs, DryRun};
 use crate::error::{Error, Result};
 use crate::resources::{at, singular};
@@ -26,6 +26,9 @@ struct Gone {
 
 /// Runs the command.
 pub async fn run(session: &Session, args: &DeleteArgs) -> Result<()> {
+    if let Some(path) = &args.raw {
+        return raw::send(session, "DELETE", path, &args.files).await;
+    }
     let grace = grace_period(args)?;
     let propagation = propagation(&args.cascade)?;
     if let Some(other) = args
@@ -56,6 +59,9 @@ pub async fn run(session: &Session, args: &DeleteArgs) -> Result<()> {
     if chosen.is_empty() && errors.is_empty() && !args.ignore_not_found {
         print("No resources found\n")?;
         return Ok(());
+    }
+    if args.interactive && args.dry_run == DryRun::None && !confirmed(&chosen)? {
+        return print("deletion is cancelled\n");
     }
     if args.force && grace == Some(0) {
         warn(
@@ -115,6 +121,20 @@ pub async fn run(session: &Session, args: &DeleteArgs) -> Result<()> {
         }
     }
     Error::all(errors)
+}
+
+/// Asks whether the chosen objects shall be deleted.
+fn confirmed(chosen: &[Chosen]) -> Result<bool> {
+    let count = chosen.len();
+    let mut text = format!("You are about to delete the following {count} resource(s):\n");
+    for (resource, _, name, _) in chosen {
+        text.push_str(&format!("{}/{name}\n", singular(resource)));
+    }
+    print(&format!("{text}Do you want to continue? (y/n): "))?;
+    let mut answer = String::new();
+    // Without an answer nothing is deleted.
+    let read = std::io::stdin().read_line(&mut answer);
+    Ok(read.is_ok() && answer.trim().eq_ignore_ascii_case("y"))
 }
 
 /// The value of `--cascade`.
@@ -250,14 +270,14 @@ fn sentence(
 }
 
 fn grace_period(args: &DeleteArgs) -> Result<Option<i64>> {
-    if args.force && args.now {
-        return Err(Error::local(
-            "--force and --grace-period greater than 0 cannot be specified together",
-        ));
-    }
     if args.now && args.grace_period != -1 {
         return Err(Error::local(
             "--now and --grace-period cannot be specified together",
+        ));
+    }
+    if args.force && args.now {
+        return Err(Error::local(
+            "--force and --grace-period greater than 0 cannot be specified together",
         ));
     }
     if args.now {

@@ -64,21 +64,30 @@ pub async fn run(session: &Session, args: &DescribeArgs) -> Result<()> {
                         errors.push(status.into());
                     }
                 }
-                Err(status) => errors.push(status.into()),
+                Err(status) => {
+                    let error = select::missing_in(session, resource, namespace, status).await;
+                    errors.push(error);
+                }
+            }
+            // What stands behind something that cannot be read is not read any more.
+            if !errors.is_empty() {
+                break;
             }
         }
-        // As upstream: when one of several cannot be read, none is described.
-        for object in objects.iter().filter(|_| errors.is_empty()) {
+        for object in &objects {
             texts.push(describe::text(session, resource, object, args.show_events).await?);
         }
+        if !errors.is_empty() {
+            break;
+        }
     }
-    Error::all(errors)?;
-    if texts.is_empty() {
+    if texts.is_empty() && errors.is_empty() {
         warn(&if args.select.all_namespaces {
             "No resources found".to_owned()
         } else {
             format!("No resources found in {} namespace.", session.namespace)
         });
     }
-    print(&texts.join("\n\n"))
+    print(&texts.join("\n\n"))?;
+    Error::all(errors)
 }

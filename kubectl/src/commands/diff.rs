@@ -206,9 +206,7 @@ impl Folders {
         let mut command = Command::new(&program);
         command.args(arguments).arg(&self.live).arg(&self.merged);
         let status = command.status().map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => failed(&format_args!(
-                "exec: {program:?}: executable file not found in $PATH"
-            )),
+            std::io::ErrorKind::NotFound => failed(&"executable file not found in $PATH"),
             _ => failed(&error),
         })?;
         match status.code() {

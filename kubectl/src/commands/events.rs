@@ -3,7 +3,7 @@
 use ferrule_client::client::WatchOptions;
 use ferrule_proto::v1::EventType;
 use futures::StreamExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{print, select, warn};
 use crate::args::EventsArgs;
@@ -134,8 +134,14 @@ impl Printer<'_> {
                 event["metadata"]["name"].as_str().unwrap_or_default()
             )
         };
-        if listed && matches!(self.format, Format::Json | Format::Yaml) {
-            return output::print(&objects::list(found), &self.format, "");
+        if listed && self.format != Format::Name {
+            let list = json!({
+                "kind": "EventList", "apiVersion": "v1", "metadata": {}, "items": found,
+            });
+            return match self.format {
+                Format::Json => print(&objects::list_first(&list)),
+                _ => output::print(&list, &self.format, ""),
+            };
         }
         for event in &found {
             output::print(event, &self.format, &name(event))?;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::select::{self, Selection};
-use super::{pairs, write};
+use super::{overrides, pairs, write};
 use crate::args::ExposeArgs;
 use crate::error::{Error, Result};
 use crate::session::Session;
@@ -22,6 +22,10 @@ pub async fn run(session: &Session, args: &ExposeArgs) -> Result<()> {
     for one in select::read(session, &selection, &mut errors).await? {
         let exposed = async {
             let service = service(args, &one.resource.kind, &one.name, &one.object)?;
+            let service = match &args.overrides {
+                Some(text) => overrides::apply(service, text, &args.override_type)?,
+                None => service,
+            };
             write::create_typed(
                 session,
                 &services,
@@ -68,6 +72,9 @@ pub fn service(args: &ExposeArgs, kind: &str, name: &str, object: &Value) -> Res
     set("type", &args.r#type);
     set("clusterIP", &args.cluster_ip);
     set("sessionAffinity", &args.session_affinity);
+    if args.r#type.as_deref() == Some("LoadBalancer") {
+        set("loadBalancerIP", &args.load_balancer_ip);
+    }
     if let Some(address) = &args.external_ip {
         service["spec"]["externalIPs"] = json!([address]);
     }

@@ -194,17 +194,20 @@ async fn read_table(
         }
         return Ok(table);
     }
-    let place = at(&target.resource, place);
+    let at_names = at(&target.resource, place);
     for name in &target.names {
-        let place = named_place(&place, name, args);
-        match session.client.get_in(&place, Form::Table).await {
+        let named = named_place(&at_names, name, args);
+        match session.client.get_in(&named, Form::Table).await {
             Ok(object) => {
                 let next: Table = object.parse()?;
                 table.column_definitions = next.column_definitions;
                 table.rows.extend(next.rows);
             }
             Err(status) if args.ignore_not_found && status.is_not_found() => {}
-            Err(status) => errors.push(status.into()),
+            Err(status) => {
+                let error = select::missing_in(session, &target.resource, place, status).await;
+                errors.push(error);
+            }
         }
     }
     Ok(table)
@@ -235,12 +238,16 @@ async fn whole(
             found.extend(objects.into_iter().map(|object| (target, object)));
             continue;
         }
-        let place = at(&target.resource, place);
+        let at_names = at(&target.resource, place);
         for name in &target.names {
-            match session.client.get(&named_place(&place, name, args)).await {
+            let named = named_place(&at_names, name, args);
+            match session.client.get(&named).await {
                 Ok(object) => found.push((target, object.parse()?)),
                 Err(status) if args.ignore_not_found && status.is_not_found() => {}
-                Err(status) => errors.push(status.into()),
+                Err(status) => {
+                    let error = select::missing_in(session, &target.resource, place, status).await;
+                    errors.push(error);
+                }
             }
         }
     }

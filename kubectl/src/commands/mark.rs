@@ -61,6 +61,11 @@ pub async fn run(session: &Session, args: &MarkArgs, mark: Mark) -> Result<()> {
             mark.noun()
         )));
     }
+    if args.all && args.select.field_selector.is_some() {
+        return Err(Error::local(
+            "cannot set --all and --field-selector at the same time",
+        ));
+    }
     let report = Report::new(&args.write)?;
     let mut errors = Vec::new();
     let selection = Selection {
@@ -75,6 +80,11 @@ pub async fn run(session: &Session, args: &MarkArgs, mark: Mark) -> Result<()> {
     };
     let found = select::read(session, &selection, &mut errors).await?;
     let several = found.len() > 1;
+    if args.resource_version.is_some() && found.len() + errors.len() != 1 {
+        return Err(Error::local(
+            "--resource-version may only be used with a single resource",
+        ));
+    }
     for one in found {
         if args.list {
             list(&one, mark, several)?;
@@ -186,13 +196,15 @@ pub fn changes(words: &[String], mark: Mark) -> Result<(Vec<String>, Changes)> {
                     *key == change.0 && value.is_some() != change.1.is_some()
                 };
                 if changes.iter().any(twice) {
-                    return Err(Error::local(format!(
-                        "can not both modify and remove {} in the same command",
-                        match mark {
-                            Mark::Label => "a label",
-                            Mark::Annotation => "an annotation",
+                    return Err(Error::local(match mark {
+                        Mark::Label => {
+                            "can not both modify and remove a label in the same command".to_owned()
                         }
-                    )));
+                        Mark::Annotation => format!(
+                            "can not both modify and remove the following annotation(s) in the same command: {}",
+                            change.0
+                        ),
+                    }));
                 }
                 changes.push(change);
             }

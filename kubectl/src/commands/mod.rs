@@ -10,6 +10,7 @@ pub mod certificate;
 
 pub mod change;
 pub mod cluster_info;
+pub mod complete;
 pub mod config;
 pub mod cp;
 pub mod create;
@@ -28,6 +29,7 @@ pub mod local;
 pub mod logs;
 pub mod mark;
 pub mod node;
+pub mod overrides;
 pub mod patch;
 pub mod plugin;
 pub mod pods;

@@ -12,7 +12,7 @@ use super::write::{self, Report};
 use crate::args::{DryRun, PatchArgs};
 use crate::error::{Error, Result};
 use crate::output::go;
-use crate::resources::at;
+use crate::resources::{at, offline};
 use crate::session::Session;
 
 /// Runs the command.
@@ -23,10 +23,14 @@ pub async fn run(session: &Session, args: &PatchArgs) -> Result<()> {
                 "cannot specify --patch and --patch-file together",
             ));
         }
-        (Some(patch), None) => patch.clone(),
-        (None, Some(file)) => std::fs::read_to_string(file)
-            .map_err(|error| Error::local(format!("open {file}: {}", go(&error))))?,
-        (None, None) => {
+        (Some(patch), None) if !patch.is_empty() => patch.clone(),
+        (None, Some(file)) => std::fs::read_to_string(file).map_err(|error| {
+            Error::local(format!(
+                "unable to read patch file: open {file}: {}",
+                go(&error)
+            ))
+        })?,
+        (_, None) => {
             return Err(Error::local(
                 "must specify --patch or --patch-file containing the contents of the patch",
             ));
@@ -44,6 +48,9 @@ pub async fn run(session: &Session, args: &PatchArgs) -> Result<()> {
         "merge" => Patch::Merge(tree),
         _ => Patch::Strategic(tree),
     };
+    if args.local && !args.words.is_empty() {
+        return Err(Error::local("cannot specify --local and server resources"));
+    }
     let report = Report::new(&args.write)?;
     let mut errors = Vec::new();
     let selection = Selection {
@@ -74,7 +81,12 @@ pub async fn run(session: &Session, args: &PatchArgs) -> Result<()> {
             } else {
                 "patched"
             };
-            report.print(&object, &one.resource, done)
+            // A subresource may be of a kind of its own.
+            let printed = match args.subresource {
+                Some(_) => offline(&object),
+                None => one.resource.clone(),
+            };
+            report.print(&object, &printed, done)
         };
         if let Err(error) = patched.await {
             errors.push(error);

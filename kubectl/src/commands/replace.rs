@@ -80,6 +80,7 @@ async fn forced(session: &Session, args: &ReplaceArgs) -> Result<()> {
         }
         let options = write::options(&args.write, "kubectl-replace")?;
         let place = at(&resource, &namespace);
+        write::forget_version(&mut object);
         let created = session
             .client
             .create(&place, object.to_string(), &options)

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ferrule_apimachinery::patch;
 use ferrule_apimachinery::status::Status;
 use ferrule_client::client::WatchOptions;
 use ferrule_proto::v1::{ApiResource, EventType};
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::attach::{Join, attach};
 use super::write::{self, Report};
-use super::{delete, logs, pairs, pods, print, warn};
+use super::{delete, logs, overrides, pairs, pods, print, warn};
 use crate::args::{DryRun, RunArgs};
 use crate::error::{Error, Result};
 use crate::resources::at;
@@ -228,11 +227,14 @@ pub fn pod(args: &RunArgs) -> Result<Value> {
             None => "required flag(s) \"image\" not set",
         }));
     }
-    if !matches!(args.restart.as_str(), "Always" | "OnFailure" | "Never") {
+    if image.contains(char::is_whitespace) {
         return Err(Error::local(format!(
-            "invalid restart policy: {}",
-            args.restart
+            "Invalid image name {image:?}: invalid reference format"
         )));
+    }
+    if !matches!(args.restart.as_str(), "Always" | "OnFailure" | "Never") {
+        let text = format_args!("invalid restart policy: {}", args.restart);
+        return Err(Error::usage("run", text));
     }
     if args.tty && !args.stdin {
         return Err(Error::usage(
@@ -298,11 +300,7 @@ pub fn pod(args: &RunArgs) -> Result<Value> {
     }
     match &args.overrides {
         None => Ok(pod),
-        Some(overrides) => {
-            let overrides: Value = serde_json::from_str(overrides)
-                .map_err(|error| Error::local(format!("invalid JSON: {error}")))?;
-            patch::json_merge(pod, &overrides).map_err(|error| Error::local(error.to_string()))
-        }
+        Some(text) => overrides::apply(pod, text, &args.override_type),
     }
 }
 

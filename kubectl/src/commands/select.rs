@@ -1,6 +1,8 @@
 //! The objects that a command works on: named, selected, or read from files.
 
+use ferrule_apimachinery::scheme::gvr;
 use ferrule_apimachinery::status::{Reason, Status};
+use ferrule_client::At;
 use ferrule_client::client::{List, ListOptions};
 use ferrule_proto::v1::ApiResource;
 use serde_json::Value;
@@ -90,6 +92,27 @@ pub async fn targets(
             ))
         })
         .collect()
+}
+
+/// Why an object could not be read: when its namespace is not there either, that is what is told.
+pub async fn missing_in(
+    session: &Session,
+    resource: &ApiResource,
+    namespace: &str,
+    status: Status,
+) -> Error {
+    let asks = resource.namespaced && !matches!(namespace, "" | "default");
+    if !asks || !status.is_not_found() {
+        return status.into();
+    }
+    match session
+        .client
+        .get(&At::of(gvr::NAMESPACES).name(namespace))
+        .await
+    {
+        Err(missing) if missing.is_not_found() => missing.into(),
+        _ => status.into(),
+    }
 }
 
 /// A page of a list; what a selector is refused for names the resource.
@@ -267,7 +290,10 @@ pub async fn read(
                     name: name.clone(),
                     object: object.parse()?,
                 }),
-                Err(status) => errors.push(status.into()),
+                Err(status) => {
+                    let error = missing_in(session, &target.resource, &namespace, status).await;
+                    errors.push(error);
+                }
             }
         }
     }

@@ -64,6 +64,13 @@ pub fn place(object: &mut Value, resource: &ApiResource, session: &Session) -> S
     namespace
 }
 
+/// A new object has no version yet: what a file says of it is from elsewhere.
+pub fn forget_version(object: &mut Value) {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("resourceVersion");
+    }
+}
+
 /// How what became of an object is told.
 #[derive(Clone)]
 pub struct Report {
@@ -144,6 +151,7 @@ pub async fn create(
     }
     if args.dry_run != DryRun::Client {
         let place = at(resource, &namespace);
+        forget_version(&mut object);
         let created = session
             .client
             .create(&place, object.to_string(), &options(args, manager)?)

@@ -136,7 +136,10 @@ pub fn call<'a>(name: &str, mut arguments: Vec<Item<'a>>) -> Result<Item<'a>, St
             let bytes = base64::engine::general_purpose::STANDARD.decode(coded);
             let bytes = bytes.map_err(|_| {
                 let clean = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/');
-                let at = coded.find(|c: char| !clean(c)).unwrap_or(coded.len());
+                // Text that ends too early is told where its last group begins.
+                let at = coded
+                    .find(|c: char| !clean(c))
+                    .unwrap_or(coded.len() / 4 * 4);
                 calling(format!(
                     "base64 decode failed: illegal base64 data at input byte {at}"
                 ))
@@ -165,7 +168,7 @@ fn length(value: &Value) -> Result<usize, String> {
         Value::String(text) => Ok(text.len()),
         Value::Array(items) => Ok(items.len()),
         Value::Object(map) => Ok(map.len()),
-        Value::Null => Err("len of nil pointer".to_owned()),
+        Value::Null => Err("reflect: call of reflect.Value.Type on zero Value".to_owned()),
         other => Err(format!("len of type {}", kind(other))),
     }
 }

@@ -81,7 +81,8 @@ fn resolve(path: &Path) -> std::result::Result<PathBuf, String> {
         let shown = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let shown = shown.display();
         format!(
-            "evalsymlink failure on '{shown}' : lstat {shown}: {}",
+            "evalsymlink failure on '{}' : lstat {shown}: {}",
+            path.display(),
             crate::output::go(&error)
         )
     })

@@ -69,14 +69,15 @@ impl Format {
             None => (text, template),
         };
         let strict = !args.allow_missing_template_keys;
-        let read = |path: &str| {
+        let read_as = |what: &str, path: &str| {
             std::fs::read_to_string(path).map_err(|error| {
                 Error::local(format!(
-                    "error reading template {path}, open {path}: {}",
+                    "error reading {what} {path}, open {path}: {}",
                     go(&error)
                 ))
             })
         };
+        let read = |path: &str| read_as("--template", path);
         let given = || {
             let argument = argument.filter(|argument| !argument.is_empty());
             argument.ok_or_else(|| Error::local("template format specified but no template given"))
@@ -102,9 +103,9 @@ impl Format {
             "custom-columns" => Format::Custom(Arc::new(custom::Columns::read(
                 argument.unwrap_or_default(),
             )?)),
-            "custom-columns-file" => {
-                Format::Custom(Arc::new(custom::Columns::read_file(&read(given()?)?)?))
-            }
+            "custom-columns-file" => Format::Custom(Arc::new(custom::Columns::read_file(
+                &read_as("template", given()?)?,
+            )?)),
             "go-template" | "template" => go_template(given()?)?,
             "go-template-file" | "templatefile" => go_template(&read(given()?)?)?,
             _ => return Ok(None),

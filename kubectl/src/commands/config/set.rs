@@ -91,7 +91,6 @@ fn put_file(
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.into());
     if embeds {
         let bytes = std::fs::read(&whole).map_err(|error| {
-            let path = whole.display();
             Error::local(format!(
                 "could not stat {field} file {path}: stat {path}: {}",
                 go(&error)

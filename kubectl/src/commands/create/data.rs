@@ -180,22 +180,12 @@ fn contents(args: &DataArgs, kind: &str) -> Result<Vec<(String, Vec<u8>)>> {
                     "invalid literal source {literal}, expected key=value"
                 ))
             })?;
-        contents.push((checked(key, kind)?, unquoted(value).as_bytes().to_vec()));
+        contents.push((checked(key, kind)?, value.as_bytes().to_vec()));
     }
     for file in &args.from_env_file {
         add_env_file(Path::new(file), kind, &mut contents)?;
     }
     Ok(contents)
-}
-
-/// One pair of quotes around a literal is the shell's leftover.
-fn unquoted(value: &str) -> &str {
-    let inner = |quote| {
-        value
-            .strip_prefix(quote)
-            .and_then(|rest| rest.strip_suffix(quote))
-    };
-    inner('"').or_else(|| inner('\'')).unwrap_or(value)
 }
 
 fn checked(key: &str, kind: &str) -> Result<String> {
@@ -215,6 +205,20 @@ fn checked(key: &str, kind: &str) -> Result<String> {
     )))
 }
 
+/// The name of an environment variable.
+fn variable(key: &str) -> Result<&str> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let begins = |c: char| fits(c) && !c.is_ascii_digit();
+    if key.starts_with(begins) && key.chars().all(fits) {
+        return Ok(key);
+    }
+    Err(Error::local(format!(
+        "{key:?} is not a valid key name: a valid environment variable name must consist of alphabetic characters, digits, \
+         '_', '-', or '.', and must not start with a digit (e.g. 'my.env-name',  or 'MY_ENV.NAME',  or 'MyEnvName1', regex \
+         used for validation is '[-._a-zA-Z][-._a-zA-Z0-9]*')"
+    )))
+}
+
 fn add_file(source: &str, kind: &str, contents: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
     let (key, path) = match source.split_once('=') {
         Some(("", _)) => {
@@ -227,6 +231,9 @@ fn add_file(source: &str, kind: &str, contents: &mut Vec<(String, Vec<u8>)>) -> 
             return Err(Error::local(format!(
                 "file path for key name {key} missing"
             )));
+        }
+        Some((_, path)) if path.contains('=') => {
+            return Err(Error::local("key names or file paths cannot contain '='"));
         }
         Some((key, path)) => (Some(key), Path::new(path)),
         None => (None, Path::new(source)),
@@ -275,7 +282,7 @@ fn add_env_file(path: &Path, kind: &str, contents: &mut Vec<(String, Vec<u8>)>) 
             // A name alone takes its value from the environment.
             None => (line, std::env::var(line).unwrap_or_default()),
         };
-        contents.push((checked(key, kind)?, value.into_bytes()));
+        contents.push((checked(variable(key)?, kind)?, value.into_bytes()));
     }
     Ok(())
 }

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use super::{edit, raw, select, write};
 use crate::args::{
-    CreateArgs, CreateDeploymentArgs, CreateRoleArgs, DryRun, Generator, SecretGenerator, WriteArgs,
+    CreateArgs, CreateDeploymentArgs, CreateRoleArgs, DryRun, Generator, SecretGenerator,
+    ServiceGenerator, WriteArgs,
 };
 use crate::error::{Error, Result};
 use crate::resources::{Resources, offline};
@@ -180,8 +181,14 @@ async fn generate(session: &Session, generator: Generator) -> Result<Generated> 
             (object, write, Some("failed to create serviceaccount: "))
         }
         Generator::Service(generator) => {
+            let failed = match &generator {
+                ServiceGenerator::Clusterip(_) => "failed to create ClusterIP service: ",
+                ServiceGenerator::Nodeport(_) => "failed to create NodePort service: ",
+                ServiceGenerator::Loadbalancer(_) => "failed to create LoadBalancer service: ",
+                ServiceGenerator::Externalname(_) => "failed to create ExternalName service: ",
+            };
             let (object, write) = service::generate(generator)?;
-            (object, write, Some("failed to create service: "))
+            (object, write, Some(failed))
         }
     })
 }
@@ -223,10 +230,13 @@ pub fn deployment(args: &CreateDeploymentArgs) -> Result<Value> {
         if !args.command.is_empty() {
             container["command"] = json!(args.command);
         }
-        if args.port >= 0 {
-            container["ports"] = json!([{"containerPort": args.port}]);
-        }
         containers.push(container);
+    }
+    // Of several containers the first one listens.
+    if let Some(first) = containers.first_mut()
+        && args.port >= 0
+    {
+        first["ports"] = json!([{"containerPort": args.port}]);
     }
     let labels = json!({"app": name});
     Ok(json!({

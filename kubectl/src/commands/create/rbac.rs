@@ -215,7 +215,7 @@ fn check(resources: &Resources, wanted: &[Wanted<'_>], verbs: &[String]) -> Resu
                 group => format!(" in group {group:?}"),
             };
             let name = own.name;
-            return Err(Error::local(format!(
+            return Err(Error::Plain(format!(
                 "the server doesn't have a resource type {name:?}{place}"
             )));
         }

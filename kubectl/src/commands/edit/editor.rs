@@ -94,7 +94,7 @@ fn launch(path: &PathBuf) -> Result<()> {
     } else {
         process.arg(path);
     }
-    let shown = format!("{} {}", words.join(" "), path.display());
+    let shown = words.join(" ");
     match process.status() {
         Ok(status) if status.success() => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::local(format!(
