@@ -21,6 +21,10 @@ run() { # NAME COMMAND...: its output in a file, its exit code in another
 names=()
 for client in "$@"; do
   case $client in
+    python)
+      names+=(python)
+      run python "$FERRULE_CLIENTS_PYTHON" -B -m unittest discover --start-directory python --buffer &
+      ;;
     kube-rs)
       names+=(kube-rs)
       run kube-rs "$FERRULE_CLIENTS_KUBE_RS" &
