@@ -18,6 +18,32 @@ run() { # NAME COMMAND...: its output in a file, its exit code in another
   echo $code >"$work/$name.code"
 }
 
+# Every kubectl to play, each version once: Debian's, and each newer one on PATH or beside one that is.
+# Those with a version in their names come first: one without may only choose among them.
+kubectls() {
+  local found version seen
+  seen=" $(kubectl_minor "$FERRULE_CLIENTS_KUBECTL") "
+  echo "$FERRULE_CLIENTS_KUBECTL"
+  while IFS= read -r found; do
+    version=$(kubectl_minor "$found") || continue
+    if [ "$version" -lt 27 ] || [ "$version" -gt 36 ] || [[ $seen == *" $version "* ]]; then continue; fi
+    seen+="$version "
+    echo "$found"
+  done < <(named 'kubectl[.-]1.*' && named kubectl)
+}
+named() { # PATTERN: the programs of this name
+  local folder
+  while IFS= read -r folder; do
+    find -L "$folder" -maxdepth 1 -name "$1" -type f -executable 2>/dev/null | sort || true
+  done < <(folders)
+}
+folders() {
+  local found
+  tr : '\n' <<<"$PATH"
+  if found=$(type -P kubectl); then dirname "$(readlink -f "$found")"; fi
+}
+kubectl_minor() { "$1" version --client -o json 2>/dev/null | sed -n 's/.*"minor": *"\([0-9]*\).*/\1/p' | grep .; }
+
 names=()
 for client in "$@"; do
   case $client in
@@ -28,6 +54,19 @@ for client in "$@"; do
     kube-rs)
       names+=(kube-rs)
       run kube-rs "$FERRULE_CLIENTS_KUBE_RS" &
+      ;;
+    kubectl)
+      programs=()
+      while IFS= read -r program; do
+        programs+=("$program")
+        names+=("kubectl-1.$(kubectl_minor "$program")")
+      done < <(kubectls)
+      # In two lanes: each is a server's and a client's work at once.
+      for lane in 0 1; do
+        for ((i = lane; i < ${#programs[@]}; i += 2)); do
+          run "kubectl-1.$(kubectl_minor "${programs[$i]}")" kubectl/everyday.sh "${programs[$i]}"
+        done &
+      done
       ;;
   esac
 done

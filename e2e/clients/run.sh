@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Other people's clients against our control plane, each used as its own examples use it:
-# `e2e/clients/run.sh [CLIENT...]`, where CLIENT is one of python, kube-rs (all).
+# `e2e/clients/run.sh [CLIENT...]`, where CLIENT is one of python, kube-rs, kubectl (all).
 #
 # The control plane is processes of this machine (`ferrule-processes`). What the clients need is fetched
 # into the target folder; nothing is installed over what the machine has, but for Python's venv module.
@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 kept=$CARGO_TARGET_DIR/clients
 mkdir -p "$kept"
 clients=("$@")
-[ ${#clients[@]} -gt 0 ] || clients=(python kube-rs)
+[ ${#clients[@]} -gt 0 ] || clients=(python kube-rs kubectl)
 
 say() { printf '==> %s\n' "$*"; }
 die() {
@@ -19,7 +19,7 @@ die() {
 }
 wants() { [[ " ${clients[*]} " == *" $1 "* ]]; }
 for client in "${clients[@]}"; do
-  case $client in python | kube-rs) ;; *) die "there is no client $client: python, kube-rs" ;; esac
+  case $client in python | kube-rs | kubectl) ;; *) die "there is no client $client: python, kube-rs, kubectl" ;; esac
 done
 apt() { # WORDS...: apt-get, its output shown only when it fails
   local sudo= log
@@ -47,9 +47,26 @@ prepare_python() {
   touch "$python/complete"
 }
 
+# Debian's kubectl, unpacked beside whatever the machine has under that name.
+debian=$kept/kubernetes-client
+prepare_kubectl() {
+  [ -x "$debian/usr/bin/kubectl" ] && return
+  say "fetching Debian's kubernetes-client"
+  local download
+  download=$(mktemp -d)
+  chmod 755 "$download"
+  (cd "$download" && { apt download kubernetes-client || { apt update && apt download kubernetes-client; }; }) ||
+    die "apt-get could not download kubernetes-client"
+  rm -rf "$debian"
+  dpkg -x "$download"/kubernetes-client_*.deb "$debian"
+  rm -rf "$download"
+}
+
 cargo build --locked --workspace --bin kube-apiserver --bin kube-scheduler --bin kube-controller-manager \
   --bin kubelet --bin cri-runtime --bin kubectl --bin ferrule-certificates --bin ferrule-processes --bin ferrule-kube-rs
 if wants python; then prepare_python; fi
+if wants kubectl; then prepare_kubectl; fi
 export FERRULE_CLIENTS_PYTHON=$python/bin/python
 export FERRULE_CLIENTS_KUBE_RS=$CARGO_TARGET_DIR/debug/ferrule-kube-rs
+export FERRULE_CLIENTS_KUBECTL=$debian/usr/bin/kubectl
 "$CARGO_TARGET_DIR/debug/ferrule-processes" --nodes 2 -- e2e/clients/play.sh "${clients[@]}"
