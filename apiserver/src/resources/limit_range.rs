@@ -12,12 +12,16 @@ use super::pod::validation::{
 };
 use super::problems::{Path, Problems};
 use super::tree::{Tree, child, fill, items_mut};
-use super::{Context, Rules, meta};
+use super::{Context, Rules, Strategy, meta};
 
 /// Rules of LimitRanges.
 pub struct LimitRange;
 
 impl Rules for LimitRange {
+    fn strategy(&self) -> Strategy {
+        Strategy::PLAIN.making()
+    }
+
     fn default(&self, object: &mut Value) {
         let Some(spec) = child(object, "spec") else {
             return;

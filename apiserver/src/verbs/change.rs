@@ -74,6 +74,8 @@ impl Api {
     ) -> Result<Outcome, Status> {
         let resource = &target.resource;
         let mut consistent = false;
+        // Who owns which field takes as much room as the fields.
+        let mut with_owners = true;
         let mut taken = HashSet::new();
         loop {
             let world = self.world(call, resource, &taken).await?;
@@ -98,6 +100,7 @@ impl Api {
             let planned = planned.map(|change| {
                 change.and_then(|(mut value, effects, removed)| {
                     let managed = owners::after(&effects.owners, current.as_ref(), &value);
+                    let managed = managed.filter(|_| with_owners);
                     let form = self.stored_form(resource);
                     if let Some(id) = self.schema().type_id(&form.schema_type) {
                         self.schema().forget_empty(&mut value, id);
@@ -147,6 +150,7 @@ impl Api {
                     reached.map_err(errors::of_store)?;
                     consistent = true;
                 }
+                Err(CommitError::TooLarge(_)) if with_owners && !removed => with_owners = false,
                 Err(error) => return Err(errors::of_commit(&error)),
             }
             if Instant::now() >= call.deadline {

@@ -217,6 +217,7 @@ impl Api {
         resource: &Resource,
         patch: &PatchBody,
         patched: Value,
+        faults: &[String],
         validation: FieldValidation,
     ) -> Result<Value, Status> {
         let id = self.schema().type_id(&resource.schema_type);
@@ -253,6 +254,7 @@ impl Api {
         if let PatchBody::Strategic(_) = patch {
             problems.sort();
         }
+        let problems: Vec<String> = faults.iter().cloned().chain(problems).collect();
         match validation {
             _ if problems.is_empty() => {}
             FieldValidation::Ignore => {}

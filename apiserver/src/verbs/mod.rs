@@ -28,6 +28,7 @@ pub mod options;
 mod owners;
 mod paging;
 mod patch;
+mod patch_faults;
 mod pods;
 pub mod presence;
 mod read;

@@ -13,7 +13,7 @@ use super::change::Current;
 use super::metadata::{check_name_matches, check_namespace_matches};
 use super::owners::{Writes, manager, whole};
 use super::write::Part;
-use super::{Answer, Api, Call, Target, WriteOptions, errors};
+use super::{Answer, Api, Call, Target, WriteOptions, errors, patch_faults};
 
 /// A patch as it arrived.
 #[derive(Clone, Debug)]
@@ -26,26 +26,45 @@ pub enum PatchBody {
     Json(Value),
     /// `application/apply-patch+yaml`.
     Apply(Configuration),
+    /// One of the others, whose text says something twice or out of place.
+    Faulty(Box<PatchBody>, Vec<String>),
 }
 
 impl PatchBody {
     /// Reads a JSON merge patch.
     pub fn merge(bytes: &[u8]) -> Result<PatchBody, Status> {
         let error = |why: String| Status::bad_request(format!("error decoding patch: {why}"));
-        parse(bytes).map(PatchBody::Merge).map_err(error)
+        let patch = parse(bytes).map(PatchBody::Merge).map_err(error)?;
+        Ok(patch.with(patch_faults::of_object(bytes)))
     }
 
     /// Reads a strategic merge patch.
     pub fn strategic(bytes: &[u8]) -> Result<PatchBody, Status> {
-        parse(bytes)
-            .map(PatchBody::Strategic)
-            .map_err(Status::bad_request)
+        let patch = parse(bytes).map(PatchBody::Strategic);
+        let patch = patch.map_err(Status::bad_request)?;
+        Ok(patch.with(patch_faults::of_object(bytes)))
     }
 
     /// Reads a JSON patch.
     pub fn json(bytes: &[u8]) -> Result<PatchBody, Status> {
         let error = |why: String| Status::bad_request(format!("error decoding patch: {why}"));
-        parse(bytes).map(PatchBody::Json).map_err(error)
+        let patch = parse(bytes).map(PatchBody::Json).map_err(error)?;
+        Ok(patch.with(patch_faults::of_operations(bytes)))
+    }
+
+    fn with(self, faults: Vec<String>) -> PatchBody {
+        match faults.is_empty() {
+            true => self,
+            false => PatchBody::Faulty(Box::new(self), faults),
+        }
+    }
+
+    /// The patch as it is applied, and what is wrong with its text.
+    fn parts(&self) -> (&PatchBody, &[String]) {
+        match self {
+            PatchBody::Faulty(patch, faults) => (patch, faults),
+            patch => (patch, &[]),
+        }
     }
 
     /// Reads a configuration to apply.
@@ -73,6 +92,7 @@ impl PatchBody {
                 })
             }
             PatchBody::Apply(_) => false,
+            PatchBody::Faulty(patch, _) => patch.is_about_owners(),
         }
     }
 
@@ -82,6 +102,7 @@ impl PatchBody {
             PatchBody::Merge(change) => Cow::Borrowed(change),
             PatchBody::Json(operations) => Cow::Owned(patch::touched(operations)),
             PatchBody::Strategic(_) | PatchBody::Apply(_) => Cow::Owned(Value::Null),
+            PatchBody::Faulty(patch, _) => patch.touched(),
         }
     }
 
@@ -114,6 +135,7 @@ impl Api {
         patch: &PatchBody,
         options: &WriteOptions,
     ) -> Result<Answer, Status> {
+        let (patch, faults) = patch.parts();
         if target.subresource == "scale" {
             return self.patch_scale(call, target, patch, options).await;
         }
@@ -128,7 +150,7 @@ impl Api {
             let patched = |original: Value| {
                 let shown = self.from_stored(resource, original)?;
                 let patched = self.apply_patch(&resource.schema_type, &shown, patch)?;
-                self.decode_patched(call, resource, patch, patched, options.validation)
+                self.decode_patched(call, resource, patch, patched, faults, options.validation)
             };
             // Few patches look at managedFields; those that are refused show them.
             let mut new = if about_owners {
@@ -161,7 +183,7 @@ impl Api {
                 let id = id.ok_or_else(|| Status::internal(format!("no type {schema_type}")))?;
                 patch::strategic_merge(self.schema(), id, original.clone(), change)
             }
-            PatchBody::Apply(_) => return Err(PatchBody::unsupported()),
+            PatchBody::Apply(_) | PatchBody::Faulty(..) => return Err(PatchBody::unsupported()),
         };
         patched.map_err(Status::from)
     }

@@ -4,6 +4,9 @@ pub mod plan;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+use std::sync::Mutex;
+
 use async_trait::async_trait;
 use ferrule_apimachinery::scheme::gvr;
 use ferrule_client::controller::{Error, Readers};
@@ -15,7 +18,7 @@ use serde_json::json;
 use crate::manager::{Manager, enqueue_all, unless_gone};
 use crate::objects::pod::Pod;
 use crate::objects::service::{Endpoints, Service};
-use plan::{Observed, Plan};
+use plan::{Observed, Plan, is_ours};
 
 /// Starts the controller.
 pub fn start(manager: &Manager) {
@@ -32,6 +35,7 @@ pub fn start(manager: &Manager) {
         services: caches.services.clone(),
         pods: caches.pods.clone(),
         endpoints: caches.endpoints.clone(),
+        known: Mutex::default(),
     };
     manager.run(
         controller,
@@ -45,6 +49,8 @@ struct AllEndpoints {
     services: Reader<Typed<Service>>,
     pods: Reader<Typed<Pod>>,
     endpoints: Reader<Typed<Endpoints>>,
+    /// The services that there were.
+    known: Mutex<HashSet<Key>>,
 }
 
 #[async_trait]
@@ -58,13 +64,18 @@ impl Controller for AllEndpoints {
         let at = collection.clone().name(&*key.name);
         let present = self.endpoints.get(key);
         let Some(seen) = self.services.get(key) else {
-            // They go with their service, as upstream; nothing owns them by reference.
-            if let Some(present) = present {
+            // They go with their service, as upstream; nothing owns them by reference. Those that never had
+            // one are somebody else's.
+            let known = self.known.lock().is_ok_and(|mut known| known.remove(key));
+            if let Some(present) = present.filter(|present| known || is_ours(&present.value)) {
                 let options = DeleteOptions::only_uid(&present.value.metadata.meta.uid);
                 unless_gone(writes.delete(&at, &options).await)?;
             }
             return Ok(Next::Done);
         };
+        if let Ok(mut known) = self.known.lock() {
+            known.insert(key.clone());
+        }
         let service: &Service = &seen.value;
         if service.pod_labels().is_none() || service.metadata.is_deleting() {
             return Ok(Next::Done);

@@ -13,6 +13,8 @@ use crate::objects::service::{
 
 /// The label that names who keeps an Endpoints object.
 const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
+/// This controller there.
+const KEEPER: &str = "endpoint-controller";
 /// The annotation that says that there are more addresses than the object holds.
 const OVER_CAPACITY: &str = "endpoints.kubernetes.io/over-capacity";
 /// Addresses in an Endpoints object.
@@ -39,6 +41,12 @@ pub enum Plan {
     Change(Value),
 }
 
+/// Whether this controller made an object.
+pub fn is_ours(endpoints: &Endpoints) -> bool {
+    let keeper = endpoints.metadata.meta.labels.get(MANAGED_BY);
+    keeper.is_some_and(|keeper| keeper == KEEPER)
+}
+
 /// Plans the Endpoints of a service that selects pods.
 pub fn plan(observed: &Observed<'_>) -> Plan {
     let service = observed.service;
@@ -49,7 +57,7 @@ pub fn plan(observed: &Observed<'_>) -> Plan {
     if service.is_headless() {
         labels.insert(HEADLESS.to_owned(), String::new());
     }
-    labels.insert(MANAGED_BY.to_owned(), "endpoint-controller".to_owned());
+    labels.insert(MANAGED_BY.to_owned(), KEEPER.to_owned());
     let Some(present) = observed.endpoints else {
         let mut object = json!({
             "apiVersion": "v1",

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::plan::{Observed, Plan, plan};
+use super::plan::{Observed, Plan, is_ours, plan};
 use crate::objects::pod::Pod;
 use crate::objects::service::{Endpoints, Service};
 
@@ -164,5 +164,26 @@ fn an_object_with_too_many_addresses_keeps_ready_ones_and_says_so() {
             Value::Null
         };
         assert_eq!(*note, expected);
+    }
+}
+
+#[test]
+fn what_somebody_else_made_is_not_ours() {
+    for (labels, ours) in [
+        (
+            json!({"endpoints.kubernetes.io/managed-by": "endpoint-controller"}),
+            true,
+        ),
+        (
+            json!({"endpoints.kubernetes.io/managed-by": "somebody"}),
+            false,
+        ),
+        (json!({}), false),
+    ] {
+        let endpoints: Endpoints = serde_json::from_value(json!({
+            "metadata": {"name": "web", "namespace": "shop", "labels": labels},
+        }))
+        .unwrap();
+        assert_eq!(is_ours(&endpoints), ours, "{labels}");
     }
 }

@@ -164,6 +164,11 @@ fn internal_name(resource: &Resource) -> String {
     format!("{package}.{}", resource.kind)
 }
 
+/// What is only answered has no columns; `none` of discovery has no verbs either.
+fn has_table(resource: &Resource) -> bool {
+    resource.verbs.iter().any(|verb| verb == "list")
+}
+
 /// What the client gets. `list` is the kind of list, or the path names one object of the kind.
 pub(super) fn negotiate(
     headers: &HeaderMap,
@@ -198,7 +203,7 @@ pub(super) fn negotiate(
         match (wanted.kind, list) {
             _ if !wanted.converted => return answer(Form::Object),
             // There is no message for a Table.
-            ("Table", _) if meta && encoding != Encoding::Protobuf => {
+            ("Table", _) if meta && encoding != Encoding::Protobuf && has_table(resource) => {
                 return answer(Form::Table(query.include()?));
             }
             ("PartialObjectMetadata", false) | ("PartialObjectMetadataList", true) if meta => {
@@ -322,6 +327,15 @@ mod tests {
         ] {
             assert_eq!(found(header), expected, "{header}");
         }
+    }
+
+    #[test]
+    fn what_is_only_answered_has_no_table() {
+        let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+        let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(table))]);
+        let review = resource("selfsubjectaccessreviews");
+        let refused = negotiate(&headers, &Query::default(), &review, false).unwrap_err();
+        assert_eq!(refused.reason, Reason::NotAcceptable);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::{gzip, pretty};
 pub(super) fn object(code: u16, wire: Wire, json: Bytes) -> Response {
     let bytes = match wire.encoding {
         Encoding::Json if wire.pretty => pretty::indented(&json).into(),
-        Encoding::Json => json,
+        Encoding::Json => ended(json),
         Encoding::Yaml => yaml(json),
         Encoding::Protobuf => match Schema::builtin().write_object(&json) {
             Ok(bytes) => bytes.into(),
@@ -41,6 +41,16 @@ pub(super) fn object(code: u16, wire: Wire, json: Bytes) -> Response {
         return response;
     }
     with_type(code, kind, Body::from(bytes))
+}
+
+/// JSON with the new line that ends it.
+fn ended(json: Bytes) -> Bytes {
+    if json.ends_with(b"\n") {
+        return json;
+    }
+    let mut json = Vec::from(json);
+    json.push(b'\n');
+    json.into()
 }
 
 /// What an answer in pieces is made of.

@@ -21,11 +21,15 @@ use axum::extract::Request;
 use axum::response::Response;
 use ferrule_apimachinery::status::Status;
 use ferrule_component_base::identity::Identity;
+use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::Front;
 use accept::Wire;
 use path::Route;
+
+const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 
 /// What `/version` answers.
 pub fn version() -> Value {
@@ -63,7 +67,26 @@ pub(crate) fn routes(front: Arc<Front>) -> Router {
     })
 }
 
+/// Answers a request, with the headers that every answer has: who asks for something in the logs names it by
+/// its audit ID, the client's own or a new one, and nothing is to be kept that does not say so itself.
 async fn handle(front: Arc<Front>, request: Request) -> Response {
+    let given = request.headers().get(AUDIT_ID);
+    let audit = match given.filter(|given| !given.is_empty()) {
+        Some(given) => Ok(given.clone()),
+        None => HeaderValue::try_from(Uuid::new_v4().to_string()),
+    };
+    let mut response = respond(front, request).await;
+    let headers = response.headers_mut();
+    if let Ok(audit) = audit {
+        headers.insert(AUDIT_ID, audit);
+    }
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-cache, private"));
+    response
+}
+
+async fn respond(front: Arc<Front>, request: Request) -> Response {
     let Some(identity) = request.extensions().get::<Identity>().cloned() else {
         return answer::status(&Status::unauthorized(), Wire::JSON);
     };

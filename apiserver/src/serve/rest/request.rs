@@ -11,9 +11,8 @@ use ferrule_apimachinery::status::Status;
 use ferrule_component_base::identity::Identity;
 use ferrule_proto::v1;
 use futures::TryStreamExt;
-use http::HeaderValue;
 use http::Method;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, USER_AGENT};
+use http::header::{CONTENT_TYPE, HeaderMap, USER_AGENT};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
@@ -34,10 +33,10 @@ use crate::verbs::{
 fn verb(method: &Method, place: &Place, query: &Query) -> Option<&'static str> {
     let collection = place.name.is_empty();
     let verb = match *method {
-        Method::GET | Method::HEAD if place.watch => "watch",
-        Method::GET | Method::HEAD if !collection => "get",
-        Method::GET | Method::HEAD if query.flag("watch") => "watch",
-        Method::GET | Method::HEAD => "list",
+        Method::GET if place.watch => "watch",
+        Method::GET if !collection => "get",
+        Method::GET if query.flag("watch") => "watch",
+        Method::GET => "list",
         Method::POST if collection != place.subresource.is_empty() => return None,
         Method::POST => "create",
         Method::PUT if !collection => "update",
@@ -87,7 +86,6 @@ pub(super) async fn serve(
     call.agent = manager_of_agent(text(request.headers(), USER_AGENT));
     let resource = place.resource.clone();
     let subresource = place.subresource.clone();
-    let head = request.method() == Method::HEAD;
     let result = async {
         let wanted = wanted?;
         if let Some(value) = request.headers().get("ferrule-leader-epoch") {
@@ -119,11 +117,6 @@ pub(super) async fn serve(
         response.status().as_u16(),
         began,
     );
-    let no_cache = HeaderValue::from_static("no-cache, private");
-    response.headers_mut().insert(CACHE_CONTROL, no_cache);
-    if head {
-        *response.body_mut() = HttpBody::empty();
-    }
     response
 }
 
