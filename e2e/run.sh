@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Every check and test of the project; `e2e/run.sh PART...` runs only some.
 #
-# PART is one of install, format, lint, docs, test, cli, cluster, ha. A part that fails does not stop the
-# next one: the end says which did. Words after `--` choose among the cluster's tests.
+# PART is one of install, format, lint, docs, test, api, cli, clients, cluster, ha. A part that fails does not stop
+# the next one: the end says which did. Words after `--` choose among the tests of api, cli, cluster and ha, or the
+# clients.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 # One profile for all, and caches outside a clone that is thrown away.
@@ -14,7 +15,7 @@ parts=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do parts+=("$1"); shift; done
 [ $# -eq 0 ] || shift
 chosen=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(install format lint docs test cli cluster ha)
+[ ${#parts[@]} -gt 0 ] || parts=(install format lint docs test api cli clients cluster ha)
 
 install() { deploy/install.sh docker-registry; }
 format() { cargo fmt --all --check; }
@@ -22,11 +23,19 @@ format() { cargo fmt --all --check; }
 # `--workspace` keeps the features of dependencies, and so what is built of them, the same.
 lint() {
   cargo clippy --locked --workspace --all-targets -- -D warnings &&
-    cargo clippy --locked --workspace --test cli --test cluster --test high-availability -- -D warnings &&
+    cargo clippy --locked --workspace --test api --test cli --test cluster --test high-availability -- -D warnings &&
     python3 apiserver/data/descriptions.py --check
 }
 docs() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet; }
 test() { cargo test --locked --workspace --no-fail-fast; }
+# Programs of this machine, without containers.
+api() {
+  cargo build --locked --workspace --bin kube-apiserver --bin kube-scheduler --bin kube-controller-manager \
+    --bin ferrule-certificates &&
+    cargo test --locked --workspace --test api -- ${chosen[@]+"${chosen[@]}"}
+}
+# Other people's clients, against a control plane of processes.
+clients() { e2e/clients/run.sh ${chosen[@]+"${chosen[@]}"}; }
 # A cluster of processes, without containers.
 cli() {
   cargo build --locked --workspace --bin kube-apiserver --bin kube-scheduler --bin kube-controller-manager \
