@@ -18,18 +18,21 @@ run() { # NAME COMMAND...: its output in a file, its exit code in another
   echo $code >"$work/$name.code"
 }
 
-# Every kubectl to play, each version once: Debian's, and each newer one on PATH or beside one that is.
-# Those with a version in their names come first: one without may only choose among them.
+# The kubectls to play: Debian's, and of those of 1.27 to 1.36 on PATH or beside one that is the newest; with
+# FERRULE_CLIENTS_ALL each of them. Those with a version in their names come first: one without may only
+# choose among them.
 kubectls() {
-  local found version seen
-  seen=" $(kubectl_minor "$FERRULE_CLIENTS_KUBECTL") "
+  local found version newest=0 newest_found=
+  local -A seen=()
   echo "$FERRULE_CLIENTS_KUBECTL"
   while IFS= read -r found; do
     version=$(kubectl_minor "$found") || continue
-    if [ "$version" -lt 27 ] || [ "$version" -gt 36 ] || [[ $seen == *" $version "* ]]; then continue; fi
-    seen+="$version "
-    echo "$found"
+    if [ "$version" -lt 27 ] || [ "$version" -gt 36 ] || [ -n "${seen[$version]:-}" ]; then continue; fi
+    seen[$version]=1
+    if [ -n "${FERRULE_CLIENTS_ALL:-}" ]; then echo "$found"; fi
+    if [ "$version" -gt "$newest" ]; then newest=$version newest_found=$found; fi
   done < <(named 'kubectl[.-]1.*' && named kubectl)
+  if [ -z "${FERRULE_CLIENTS_ALL:-}" ] && [ -n "$newest_found" ]; then echo "$newest_found"; fi
 }
 named() { # PATTERN: the programs of this name
   local folder
