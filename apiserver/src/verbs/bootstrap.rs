@@ -153,7 +153,6 @@ impl Api {
     async fn make(&self, group: &str, plural: &str, object: Value) -> Result<(), Status> {
         let call = Call::internal(Instant::now() + DEADLINE);
         let target = self.bootstrap_target(group, plural, &object)?;
-        // A Service that is there holds the address that a second one would ask for.
         if self.get_stored(&call, &target, "").await.is_ok() {
             return Ok(());
         }
@@ -162,8 +161,12 @@ impl Api {
             ..WriteOptions::default()
         };
         match self.create_value(&call, &target, object, &options).await {
-            Err(status) if status.is_already_exists() => Ok(()),
-            result => result.map(drop),
+            Ok(_) => Ok(()),
+            // Another server may have made it: a Service is refused then because its address is taken.
+            Err(status) => match self.get_stored(&call, &target, "").await {
+                Ok(_) => Ok(()),
+                Err(_) => Err(status),
+            },
         }
     }
 

@@ -1,8 +1,10 @@
 //! A real etcd of a test's own: on free loopback ports, in a directory that goes with it.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -180,11 +182,13 @@ impl Drop for EtcdServer {
 }
 
 /// A port that nobody takes meanwhile for a connection of its own: below those that the kernel gives
-/// to clients, so that an etcd can be started on it again.
+/// to clients, so that an etcd can be started on it again. No other test of this process gets it.
 fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     (0..1000)
         .map(|_| rand::random_range(12_000..30_000))
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok() && given.insert(*port))
         .expect("a free port")
 }
 
