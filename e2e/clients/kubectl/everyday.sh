@@ -319,7 +319,7 @@ kind: Nothing
 metadata: {name: wrong}
 MANIFEST
 fails "no matches for kind \"Nothing\" in version \"example.org/v1\"" create -f "$wrong_kind"
-fails "unable to decode|error parsing|cannot unmarshal|BadRequest|ValidationError" patch cm b -p '{"data":{"key":{"a":1}}}'
+fails "unrecognized type: string" patch cm b -p '{"data":{"key":{"a":1}}}'
 fails "field is immutable" patch deployment web -p '{"spec":{"selector":{"matchLabels":{"app":"other"}}}}'
 
 # A thing of each sort, made by its generator.
