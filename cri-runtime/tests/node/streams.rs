@@ -259,10 +259,22 @@ async fn several_clients_see_a_container_and_leave_it_running() {
     let mut first = attach(&mut node, &id, true, false).await;
     let mut second = attach(&mut node, &id, true, false).await;
     let mut onlooker = attach(&mut node, &id, false, false).await;
-    first.send(0, b"one\n").await;
-    for client in [&mut first, &mut second, &mut onlooker] {
-        client.receive(Some("out one")).await;
+    // Who attaches sees what comes from then on: a line is sent until everybody was there for one.
+    for client in [&mut second, &mut onlooker] {
+        let mut tries = 0..20;
+        loop {
+            assert!(tries.next().is_some(), "a client sees no output");
+            first.send(0, b"one\n").await;
+            let seen = client.receive(Some("out one"));
+            if tokio::time::timeout(Duration::from_secs(1), seen)
+                .await
+                .is_ok()
+            {
+                break;
+            }
+        }
     }
+    first.receive(Some("out one")).await;
     drop(first);
     // Who closes its input leaves, and is told that all is well; the container's input stays open.
     second.send(0, b"two\n").await;
