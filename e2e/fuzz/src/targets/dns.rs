@@ -8,6 +8,7 @@ use ferrule_dns::forward::Forwarder;
 use ferrule_dns::server::Handler;
 use hickory_proto::op::Message;
 use hickory_proto::rr::Record;
+use hickory_proto::serialize::binary::BinEncoder;
 use hickory_server::net::NetError;
 use hickory_server::net::runtime::TokioTime;
 use hickory_server::net::xfer::Protocol;
@@ -91,7 +92,10 @@ impl ResponseHandler for Kept {
             impl Iterator<Item = &'a Record> + Send + 'a,
         >,
     ) -> Result<ResponseInfo, NetError> {
-        let (info, bytes) = response.encode(Protocol::Udp)?;
+        let mut bytes = Vec::new();
+        let mut encoder = BinEncoder::new(&mut bytes);
+        encoder.set_max_size(response.edns().map_or(512, |edns| edns.max_payload()));
+        let info = response.destructive_emit(&mut encoder)?;
         *self.0.lock().expect("one thread") = bytes;
         Ok(info)
     }

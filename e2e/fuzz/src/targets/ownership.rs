@@ -89,7 +89,7 @@ fn set(text: &str) {
     let written = set.to_json();
     let again = Set::parse(&written).expect("what was written is read");
     assert_eq!(again, set, "{written}");
-    assert_eq!(set.clone().union(&again), set);
+    assert_eq!(set.clone().union(again.clone()), set);
     assert_eq!(set.intersection(&again), set);
     assert!(set.clone().difference(&again).is_empty());
     let mut most = 0;
