@@ -63,8 +63,8 @@ pub(super) type Plan<'a> =
 impl Api {
     /// Plans and commits until the plan's picture of the object was the real one.
     ///
-    /// The first plan is made on the cache as it is; a refusal, or nothing to do, is believed only
-    /// when the cache has reached what was current after the request came.
+    /// The first plan is made on the cache as it is; a refusal, nothing to do, or what nobody will commit is
+    /// believed only when the cache has reached what was current after the request came.
     pub(super) async fn change(
         &self,
         call: &Call,
@@ -111,7 +111,7 @@ impl Api {
                     (!unchanged).then_some((bytes, effects, removed))
                 })
             });
-            if !consistent && !matches!(planned, Ok(Some(_))) {
+            if !consistent && (dry_run || !matches!(planned, Ok(Some(_)))) {
                 let reached = self.0.store.wait_for_current(call.store_deadline()).await;
                 reached.map_err(errors::of_store)?;
                 consistent = true;

@@ -414,8 +414,8 @@ pub fn a_large_object_can_be_made(stage: &Stage) -> anyhow::Result<()> {
         made["data"].as_object().map_or(0, serde_json::Map::len),
         9999,
     )?;
-    // More than the limit of a request is too much.
-    let huge = map("huge", json!({}), json!({"x": "y".repeat(4 << 20)}));
+    // More than the limit of a request is too much; little more, so that it is sent before it is refused.
+    let huge = map("huge", json!({}), json!({"x": "y".repeat(3 << 20)}));
     let status = stage.rest.post(&stage.maps(), &huge)?.refused(413)?;
     same("reason", text(&status, "reason"), "RequestEntityTooLarge")?;
     // And a ConfigMap has a limit of its own.
