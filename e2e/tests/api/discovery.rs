@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, items, same, says, text, within};
+use crate::stage::{Stage, items, same, says_no_such_path, text, within};
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
@@ -281,12 +281,7 @@ pub fn what_is_not_there_is_said_so(stage: &Stage) -> anyhow::Result<()> {
         "/api/v1//pods",
     ] {
         let answer = stage.rest.get(path)?;
-        says(
-            &answer,
-            404,
-            "NotFound",
-            "the server could not find the requested resource",
-        )?;
+        says_no_such_path(&answer)?;
     }
     for path in ["/nothing", "/apis/nothing.example.com"] {
         let answer = stage.rest.get(path)?;

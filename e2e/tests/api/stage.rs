@@ -170,6 +170,16 @@ pub fn says(answer: &Answer, code: u16, reason: &str, message: &str) -> anyhow::
     Ok(status)
 }
 
+/// Fails unless an answer says that nothing is at this path.
+pub fn says_no_such_path(answer: &Answer) -> anyhow::Result<Value> {
+    says(
+        answer,
+        404,
+        "NotFound",
+        "the server could not find the requested resource",
+    )
+}
+
 /// The causes of a refusal: reason and field of each.
 pub fn causes(status: &Value) -> Vec<(&str, &str)> {
     let causes = status["details"]["causes"].as_array();

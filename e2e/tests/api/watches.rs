@@ -8,7 +8,7 @@ use ferrule_e2e::{Extent, Processes};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, items, map, number, revision, same, says, text, within};
+use crate::stage::{Stage, items, map, number, revision, same, says_no_such_path, text, within};
 
 /// A watch of the namespace's ConfigMaps.
 fn watch(stage: &Stage, query: &str) -> anyhow::Result<Watch> {
@@ -540,12 +540,7 @@ pub fn an_unknown_resource_cannot_be_watched(stage: &Stage) -> anyhow::Result<()
         let answer = stage
             .rest
             .get(&format!("{}?watch=true", stage.of("v1", path)))?;
-        says(
-            &answer,
-            404,
-            "NotFound",
-            "the server could not find the requested resource",
-        )?;
+        says_no_such_path(&answer)?;
     }
     Ok(())
 }

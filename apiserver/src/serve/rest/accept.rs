@@ -164,11 +164,6 @@ fn internal_name(resource: &Resource) -> String {
     format!("{package}.{}", resource.kind)
 }
 
-/// What is only answered has no columns; `none` of discovery has no verbs either.
-fn has_table(resource: &Resource) -> bool {
-    resource.verbs.iter().any(|verb| verb == "list")
-}
-
 /// What the client gets. `list` is the kind of list, or the path names one object of the kind.
 pub(super) fn negotiate(
     headers: &HeaderMap,
@@ -202,8 +197,8 @@ pub(super) fn negotiate(
         };
         match (wanted.kind, list) {
             _ if !wanted.converted => return answer(Form::Object),
-            // There is no message for a Table.
-            ("Table", _) if meta && encoding != Encoding::Protobuf && has_table(resource) => {
+            // There is no message for a Table, and what is only answered, never listed, has no columns.
+            ("Table", _) if meta && encoding != Encoding::Protobuf && resource.has_verb("list") => {
                 return answer(Form::Table(query.include()?));
             }
             ("PartialObjectMetadata", false) | ("PartialObjectMetadataList", true) if meta => {

@@ -108,11 +108,9 @@ pub(super) fn with_type(code: u16, kind: &'static str, body: Body) -> Response {
     response
 }
 
-/// A tree as JSON, with the new line that ends it.
+/// A tree as JSON.
 pub(super) fn value(code: u16, value: &Value) -> Response {
-    let mut bytes = value.to_string().into_bytes();
-    bytes.push(b'\n');
-    object(code, Wire::JSON, bytes.into())
+    object(code, Wire::JSON, value.to_string().into())
 }
 
 /// A failure.
