@@ -19,6 +19,20 @@ use crate::header::Header;
 use crate::scheme::Resource;
 pub use split::without_managed_fields;
 
+/// A key among the metadata of a tree that says that opaque values of the object were sent with blanks, which
+/// upstream counts as content. Canonical bytes say it with a blank of their own before the last brace.
+const SPACED: &str = "\0spaced";
+
+/// Notes that opaque values of the object were sent with blanks.
+pub fn set_spaced(object: &mut Value) {
+    meta::metadata_mut(object).insert(SPACED.to_owned(), Value::Bool(true));
+}
+
+/// Whether opaque values of the object were sent with blanks; the tree does not say so afterwards.
+pub fn take_spaced(object: &mut Value) -> bool {
+    meta::metadata_mut(object).remove(SPACED).is_some()
+}
+
 /// The owners of an object's fields: in a tree they are left out, and stay JSON.
 const MANAGED_FIELDS: &str = "managedFields";
 
@@ -36,8 +50,10 @@ pub fn canonicalize_managed(object: Value, resource: &Resource, managed: Option<
     object.remove("apiVersion");
     object.remove("kind");
     let mut metadata = object.remove("metadata").unwrap_or(Value::Null);
+    let mut spaced = false;
     if let Value::Object(map) = &mut metadata {
         map.remove("resourceVersion");
+        spaced = map.remove(SPACED).is_some();
     } else {
         metadata = Value::Object(Map::new());
     }
@@ -57,7 +73,7 @@ pub fn canonicalize_managed(object: Value, resource: &Resource, managed: Option<
         out.push(b':');
         write_sorted(&mut out, value);
     }
-    out.push(b'}');
+    out.extend_from_slice(if spaced { b" }" } else { b"}" });
     Bytes::from(out)
 }
 
@@ -186,6 +202,11 @@ impl Stored {
         let mut out = Vec::with_capacity(self.bytes.len() + 42);
         self.write_at_revision(revision, &mut out);
         Bytes::from(out)
+    }
+
+    /// Whether opaque values of the object were sent with blanks.
+    pub fn is_spaced(&self) -> bool {
+        self.bytes.ends_with(b" }")
     }
 
     /// Appends the object with `revision` as resourceVersion, as a list does.

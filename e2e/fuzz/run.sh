@@ -14,6 +14,7 @@ work=${FERRULE_FUZZ:-/var/tmp/ferrule-fuzz}
 oracle=$(realpath -m ../../../shared/oracle)
 target=${CARGO_TARGET_DIR:-$here/target}
 machine=$(rustc -vV | sed -n 's/^host: //p')
+../../deploy/install.sh g++
 
 # Only what may be ours to mend is watched, so that the rest is built and run as fast as ever.
 RUSTC_WRAPPER=$here/rustc.sh cargo build --locked --profile fuzz --target "$machine"

@@ -2,7 +2,9 @@
 
 use ferrule_apimachinery::field::FieldError;
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::problems::Path;
 use super::table::{self, Column, Row};
@@ -36,8 +38,20 @@ const SLICES: &[Column] = &[
 ];
 
 impl Rules for DeviceClass {
+    fn is_spaced(&self, json: &[u8]) -> bool {
+        serde_json::from_slice::<Opaque<'_>>(json).is_ok_and(|class| class.has_blanks())
+    }
+
     fn strategy(&self) -> Strategy {
         Strategy::GENERATION.cluster_wide()
+    }
+
+    /// Upstream keeps parameters as they were written: with other blanks they are others.
+    fn prepare_update(&self, new: &mut Value, old: &Value, context: &Context<'_>) {
+        self.strategy().keep(new, old);
+        if context.respaced {
+            meta::next_generation(new, old, true);
+        }
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -47,6 +61,51 @@ impl Rules for DeviceClass {
     fn row(&self, object: &Value, now: Timestamp) -> Row {
         table::name_and_age(object, now)
     }
+}
+
+/// The parameters of a DeviceClass, as they were written.
+#[derive(Deserialize)]
+struct Opaque<'a> {
+    #[serde(borrow)]
+    spec: OpaqueSpec<'a>,
+}
+
+#[derive(Deserialize)]
+struct OpaqueSpec<'a> {
+    #[serde(borrow)]
+    config: Vec<OpaqueConfig<'a>>,
+}
+
+#[derive(Deserialize)]
+struct OpaqueConfig<'a> {
+    #[serde(borrow)]
+    opaque: Option<OpaqueParameters<'a>>,
+}
+
+#[derive(Deserialize)]
+struct OpaqueParameters<'a> {
+    #[serde(borrow)]
+    parameters: Option<&'a RawValue>,
+}
+
+impl Opaque<'_> {
+    fn has_blanks(&self) -> bool {
+        let opaque = self.spec.config.iter().filter_map(|c| c.opaque.as_ref());
+        opaque
+            .filter_map(|opaque| opaque.parameters)
+            .any(|parameters| has_blanks(parameters.get()))
+    }
+}
+
+/// Whether JSON has blanks outside of its texts.
+fn has_blanks(json: &str) -> bool {
+    let (mut in_text, mut escaped) = (false, false);
+    json.bytes().any(|byte| {
+        let quote = byte == b'"' && !escaped;
+        escaped = in_text && byte == b'\\' && !escaped;
+        in_text ^= quote;
+        !in_text && byte.is_ascii_whitespace()
+    })
 }
 
 impl Rules for ResourceClaim {

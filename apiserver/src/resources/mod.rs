@@ -79,6 +79,8 @@ pub struct Context<'a> {
     pub groups: &'a [String],
     /// The version of the API in which the request is made; objects are in the stored one.
     pub api_version: &'a str,
+    /// The blanks inside of the object's opaque values have come or gone.
+    pub respaced: bool,
 }
 
 /// How the `scale` subresource reads and writes an object.
@@ -119,6 +121,11 @@ pub trait PartRules: Send + Sync {
 pub trait Rules: Send + Sync {
     /// Fills in what the client left out. Idempotent.
     fn default(&self, _object: &mut Value) {}
+
+    /// Whether opaque values of an object's JSON have blanks, where upstream counts these as content.
+    fn is_spaced(&self, _json: &[u8]) -> bool {
+        false
+    }
 
     /// What the server does with the kind's objects: whether they have a status, a generation, a namespace.
     fn strategy(&self) -> Strategy {

@@ -3,8 +3,8 @@
 use ferrule_apimachinery::scheme::Scheme;
 use serde_json::{Value, json};
 
-use super::rules_for;
 use super::tests::{context, lines};
+use super::{Context, rules_for};
 
 fn rules(group: &str, plural: &str) -> &'static dyn super::Rules {
     rules_for(Scheme::builtin().lookup(group, "v1", plural).unwrap())
@@ -146,4 +146,37 @@ fn the_pool_of_a_slice_is_fixed() {
         found,
         ["spec.pool.name: Invalid value: \"b\": field is immutable"]
     );
+}
+
+#[test]
+fn blanks_inside_of_the_parameters_of_a_class_are_content() {
+    let rules = rules("resource.k8s.io", "deviceclasses");
+    let class = |parameters: &str| {
+        format!(
+            r#"{{"metadata": {{"name": "x"}}, "spec": {{"config": [{{}}, {{"opaque": {{"parameters": {parameters}}}}}]}}}}"#
+        )
+    };
+    for (parameters, spaced) in [
+        (r#"{"a":1}"#, false),
+        (r#"{"a": 1}"#, true),
+        (r#"{"a b":"c \" d\\"}"#, false),
+        (r#"{"a":"\\" }"#, true),
+        ("7", false),
+    ] {
+        assert_eq!(
+            rules.is_spaced(class(parameters).as_bytes()),
+            spaced,
+            "{parameters}"
+        );
+    }
+    let old = json!({ "metadata": { "name": "x", "generation": 4 }, "spec": {} });
+    for respaced in [false, true] {
+        let mut new = old.clone();
+        let context = Context {
+            respaced,
+            ..context()
+        };
+        rules.prepare_update(&mut new, &old, &context);
+        assert_eq!(new["metadata"]["generation"], 4 + i64::from(respaced));
+    }
 }

@@ -15,6 +15,7 @@ pub fn context() -> Context<'static> {
         uid: "1042",
         groups: groups(),
         api_version: "v1",
+        respaced: false,
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use ferrule_apimachinery::field::{FieldError, Path, quote};
+use ferrule_apimachinery::object;
 use ferrule_apimachinery::patch::go_format;
 use ferrule_apimachinery::protobuf::Unknown;
 use ferrule_apimachinery::schema::{DecodeError, Decoded};
@@ -13,6 +14,7 @@ use ferrule_apimachinery::yaml;
 use serde_json::Value;
 
 use super::{Api, Call, FieldValidation, PatchBody};
+use crate::resources;
 
 /// How a body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +126,9 @@ impl Api {
             }
         }
         set_kind(&mut value, &resource.api_version(), &resource.kind);
+        if body.media == Media::Json && resources::rules_for(resource).is_spaced(body.bytes) {
+            object::set_spaced(&mut value);
+        }
         Ok(value)
     }
 

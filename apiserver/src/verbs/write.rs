@@ -1,6 +1,7 @@
 //! Create and update: what a new or changed object becomes by admission and the rules of its kind.
 
 use ferrule_apimachinery::names;
+use ferrule_apimachinery::object;
 use ferrule_apimachinery::status::{Reason, Status};
 use serde_json::Value;
 
@@ -131,6 +132,7 @@ impl Api {
         let resource = &target.resource;
         let version = meta_text(&new, "resourceVersion").to_owned();
         let sent = owners::take_sent(&mut new);
+        let spaced = object::take_spaced(&mut new);
         stamp(&mut new, target, world.now);
         let owners = self.owners(target, None, &new, sent, writes, world.now)?;
         let namespace = self.namespace_condition(target, world)?;
@@ -146,6 +148,7 @@ impl Api {
             uid: call.uid(),
             groups: &groups,
             api_version: &api_version,
+            respaced: false,
         };
         rules.prepare_create(&mut new, &context);
         let problems = rules.validate_create(&new, &context);
@@ -167,6 +170,9 @@ impl Api {
                 status.message = format!("object is being deleted: {}", status.message);
             }
             return Err(status);
+        }
+        if spaced {
+            object::set_spaced(&mut new);
         }
         Ok(Step::Put(new, effects))
     }
@@ -234,6 +240,7 @@ impl Api {
         let old = &current.value;
         check_revision(target, &new, current)?;
         let sent = owners::take_sent(&mut new);
+        let spaced = object::take_spaced(&mut new);
         carry_over(&mut new, old);
         let rules = resources::rules_for(resource);
         let api_version = resource.api_version();
@@ -244,6 +251,7 @@ impl Api {
             uid: call.uid(),
             groups: &groups,
             api_version: &api_version,
+            respaced: spaced != current.stored.is_spaced(),
         };
         rules.default(&mut new);
         let owners = self.owners(target, Some(current), &new, sent, writes, world.now)?;
@@ -288,6 +296,9 @@ impl Api {
             return Ok(Step::Remove(new, effects));
         }
         effects.owners = owners;
+        if spaced {
+            object::set_spaced(&mut new);
+        }
         Ok(Step::Put(new, effects))
     }
 

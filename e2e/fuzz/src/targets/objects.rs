@@ -76,6 +76,7 @@ fn rule(resource: &Resource, mut object: Value) {
         uid: "",
         groups: &[],
         api_version: &api_version,
+        respaced: false,
     };
     object["apiVersion"] = api_version.as_str().into();
     object["kind"] = resource.kind.as_ref().into();
