@@ -8,7 +8,7 @@ mod etcd;
 use api::*;
 use etcd::EtcdServer;
 use ferrule_apimachinery::status::{Reason, Status};
-use ferrule_apiserver::verbs::{Body, PatchBody, WriteOptions};
+use ferrule_apiserver::verbs::{Body, Patch, PatchBody, WriteOptions};
 use serde_json::{Value, json};
 
 fn by(manager: &str) -> WriteOptions {
@@ -38,7 +38,7 @@ impl Server {
     }
 
     async fn merge_by(&self, target: &str, manager: &str, patch: Value) -> Result<Value, Status> {
-        let patch = PatchBody::Merge(patch);
+        let patch = Patch::Merge(patch).into();
         let answer = self
             .api
             .patch(&call(), &self.target(target), &patch, &by(manager))

@@ -9,7 +9,7 @@ use api::*;
 use etcd::EtcdServer;
 use ferrule_apimachinery::status::Reason;
 use ferrule_apiserver::store::EventKind;
-use ferrule_apiserver::verbs::{Epoch, ListOptions, PatchBody, Target, WriteOptions};
+use ferrule_apiserver::verbs::{Epoch, ListOptions, Patch, Target, WriteOptions};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -252,7 +252,7 @@ async fn every_version_of_a_kind_shows_the_same_object() {
     // A patch is of the version that it is sent in; what the version has no field for stays.
     let options = WriteOptions::default();
     let behavior = json!({"spec": {"behavior": {"scaleUp": {"stabilizationWindowSeconds": 5}}}});
-    let patch = PatchBody::Merge(behavior);
+    let patch = Patch::Merge(behavior).into();
     server
         .api
         .patch(&call(), &v2, &patch, &options)

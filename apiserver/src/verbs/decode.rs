@@ -13,7 +13,7 @@ use ferrule_apimachinery::status::Status;
 use ferrule_apimachinery::yaml;
 use serde_json::Value;
 
-use super::{Api, Call, FieldValidation, PatchBody};
+use super::{Api, Call, FieldValidation, Patch};
 use crate::resources;
 
 /// How a body is written.
@@ -220,7 +220,7 @@ impl Api {
         &self,
         call: &Call,
         resource: &Resource,
-        patch: &PatchBody,
+        patch: &Patch,
         patched: Value,
         faults: &[String],
         validation: FieldValidation,
@@ -229,7 +229,7 @@ impl Api {
         let id = id.ok_or_else(|| Status::internal(format!("no type {}", resource.schema_type)))?;
         let refuse = |patched: &Value, why: &dyn std::fmt::Display| {
             let shown = match patch {
-                PatchBody::Strategic(change) => go_format(change),
+                Patch::Strategic(change) => go_format(change),
                 other => self.schema().to_patched_json(patched, id, &other.touched()),
             };
             let problem = FieldError::invalid(&Path::new("patch"), shown, why.to_string());
@@ -245,7 +245,7 @@ impl Api {
         };
         // A strategic merge does not go by what the object says that it is.
         let outcome = match patch {
-            PatchBody::Strategic(_) => self.schema().unfit(&patched, id).map_or(Ok(()), Err),
+            Patch::Strategic(_) => self.schema().unfit(&patched, id).map_or(Ok(()), Err),
             _ => self.check_kind(&Expected::of(resource), &claimed),
         };
         outcome.map_err(|why| refuse(&patched, &why))?;
@@ -256,7 +256,7 @@ impl Api {
             .schema()
             .decode_value(patched.clone(), id)
             .map_err(|why| refuse(&patched, &why))?;
-        if let PatchBody::Strategic(_) = patch {
+        if let Patch::Strategic(_) = patch {
             problems.sort();
         }
         let problems: Vec<String> = faults.iter().cloned().chain(problems).collect();

@@ -59,7 +59,7 @@ pub use decode::{Body, Media, write_yaml};
 pub use epoch::Epoch;
 pub use forms::{Form, Include};
 pub use options::{DeleteOptions, FieldValidation, ListOptions, WriteOptions};
-pub use patch::PatchBody;
+pub use patch::{Patch, PatchBody};
 pub use read::Page;
 pub use watch::Watch;
 

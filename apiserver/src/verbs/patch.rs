@@ -17,7 +17,15 @@ use super::{Answer, Api, Call, Target, WriteOptions, errors, patch_faults};
 
 /// A patch as it arrived.
 #[derive(Clone, Debug)]
-pub enum PatchBody {
+pub struct PatchBody {
+    patch: Patch,
+    /// What its text says twice or out of place.
+    faults: Vec<String>,
+}
+
+/// A patch of one of the known types.
+#[derive(Clone, Debug)]
+pub enum Patch {
     /// `application/merge-patch+json`.
     Merge(Value),
     /// `application/strategic-merge-patch+json`.
@@ -26,59 +34,70 @@ pub enum PatchBody {
     Json(Value),
     /// `application/apply-patch+yaml`.
     Apply(Configuration),
-    /// One of the others, whose text says something twice or out of place.
-    Faulty(Box<PatchBody>, Vec<String>),
+}
+
+impl From<Patch> for PatchBody {
+    /// A patch whose text was never looked at.
+    fn from(patch: Patch) -> PatchBody {
+        PatchBody {
+            patch,
+            faults: Vec::new(),
+        }
+    }
 }
 
 impl PatchBody {
     /// Reads a JSON merge patch.
     pub fn merge(bytes: &[u8]) -> Result<PatchBody, Status> {
         let error = |why: String| Status::bad_request(format!("error decoding patch: {why}"));
-        let patch = parse(bytes).map(PatchBody::Merge).map_err(error)?;
-        Ok(patch.with(patch_faults::of_object(bytes)))
+        Ok(PatchBody {
+            patch: parse(bytes).map(Patch::Merge).map_err(error)?,
+            faults: patch_faults::of_object(bytes),
+        })
     }
 
     /// Reads a strategic merge patch.
     pub fn strategic(bytes: &[u8]) -> Result<PatchBody, Status> {
-        let patch = parse(bytes).map(PatchBody::Strategic);
-        let patch = patch.map_err(Status::bad_request)?;
-        Ok(patch.with(patch_faults::of_object(bytes)))
+        let patch = parse(bytes).map(Patch::Strategic);
+        Ok(PatchBody {
+            patch: patch.map_err(Status::bad_request)?,
+            faults: patch_faults::of_object(bytes),
+        })
     }
 
     /// Reads a JSON patch.
     pub fn json(bytes: &[u8]) -> Result<PatchBody, Status> {
         let error = |why: String| Status::bad_request(format!("error decoding patch: {why}"));
-        let patch = parse(bytes).map(PatchBody::Json).map_err(error)?;
-        Ok(patch.with(patch_faults::of_operations(bytes)))
-    }
-
-    fn with(self, faults: Vec<String>) -> PatchBody {
-        match faults.is_empty() {
-            true => self,
-            false => PatchBody::Faulty(Box::new(self), faults),
-        }
-    }
-
-    /// The patch as it is applied, and what is wrong with its text.
-    fn parts(&self) -> (&PatchBody, &[String]) {
-        match self {
-            PatchBody::Faulty(patch, faults) => (patch, faults),
-            patch => (patch, &[]),
-        }
+        Ok(PatchBody {
+            patch: parse(bytes).map(Patch::Json).map_err(error)?,
+            faults: patch_faults::of_operations(bytes),
+        })
     }
 
     /// Reads a configuration to apply.
     pub fn apply(bytes: &[u8]) -> Result<PatchBody, Status> {
-        Configuration::read(bytes).map(PatchBody::Apply)
+        Configuration::read(bytes).map(|config| Patch::Apply(config).into())
     }
 
+    /// 415 for a patch of no known type.
+    pub fn unsupported() -> Status {
+        Status::failure(
+            415,
+            Reason::UnsupportedMediaType,
+            "415: Unsupported Media Type",
+        )
+        .with_empty_details()
+    }
+}
+
+impl Patch {
     /// Whether the patch says something about who owns fields.
     fn is_about_owners(&self) -> bool {
         match self {
-            PatchBody::Merge(change) | PatchBody::Strategic(change) => {
+            Patch::Merge(change) | Patch::Strategic(change) => {
                 !change["metadata"]["managedFields"].is_null()
             }
-            PatchBody::Json(operations) => {
+            Patch::Json(operations) => {
                 let mut named = operations
                     .as_array()
                     .into_iter()
@@ -91,29 +110,17 @@ impl PatchBody {
                         || path.starts_with("/metadata/managedFields")
                 })
             }
-            PatchBody::Apply(_) => false,
-            PatchBody::Faulty(patch, _) => patch.is_about_owners(),
+            Patch::Apply(_) => false,
         }
     }
 
     /// The places of an object that the patch goes through, as nested objects.
     pub(super) fn touched(&self) -> Cow<'_, Value> {
         match self {
-            PatchBody::Merge(change) => Cow::Borrowed(change),
-            PatchBody::Json(operations) => Cow::Owned(patch::touched(operations)),
-            PatchBody::Strategic(_) | PatchBody::Apply(_) => Cow::Owned(Value::Null),
-            PatchBody::Faulty(patch, _) => patch.touched(),
+            Patch::Merge(change) => Cow::Borrowed(change),
+            Patch::Json(operations) => Cow::Owned(patch::touched(operations)),
+            Patch::Strategic(_) | Patch::Apply(_) => Cow::Owned(Value::Null),
         }
-    }
-
-    /// 415 for a patch of no known type.
-    pub fn unsupported() -> Status {
-        Status::failure(
-            415,
-            Reason::UnsupportedMediaType,
-            "415: Unsupported Media Type",
-        )
-        .with_empty_details()
     }
 }
 
@@ -135,12 +142,12 @@ impl Api {
         patch: &PatchBody,
         options: &WriteOptions,
     ) -> Result<Answer, Status> {
-        let (patch, faults) = patch.parts();
+        let PatchBody { patch, faults } = patch;
         if target.subresource == "scale" {
             return self.patch_scale(call, target, patch, options).await;
         }
         let part = Part::of(target).ok_or_else(Status::method_not_allowed)?;
-        if let PatchBody::Apply(config) = patch {
+        if let Patch::Apply(config) = patch {
             return self.apply(call, target, part, config, options).await;
         }
         let resource = &target.resource;
@@ -173,17 +180,17 @@ impl Api {
         &self,
         schema_type: &str,
         original: &Value,
-        body: &PatchBody,
+        body: &Patch,
     ) -> Result<Value, Status> {
         let patched = match body {
-            PatchBody::Merge(change) => patch::json_merge(original.clone(), change),
-            PatchBody::Json(operations) => patch::json_patch(original.clone(), operations),
-            PatchBody::Strategic(change) => {
+            Patch::Merge(change) => patch::json_merge(original.clone(), change),
+            Patch::Json(operations) => patch::json_patch(original.clone(), operations),
+            Patch::Strategic(change) => {
                 let id = self.schema().type_id(schema_type);
                 let id = id.ok_or_else(|| Status::internal(format!("no type {schema_type}")))?;
                 patch::strategic_merge(self.schema(), id, original.clone(), change)
             }
-            PatchBody::Apply(_) | PatchBody::Faulty(..) => return Err(PatchBody::unsupported()),
+            Patch::Apply(_) => return Err(PatchBody::unsupported()),
         };
         patched.map_err(Status::from)
     }

@@ -15,7 +15,7 @@ use super::change::Current;
 use super::metadata::{check_name_matches, meta_text, metadata, seconds, value_of};
 use super::owners::{Writes, manager, read_or_none};
 use super::write::Part;
-use super::{Answer, Api, Body, Call, PatchBody, Target, WriteOptions, errors};
+use super::{Answer, Api, Body, Call, Patch, Target, WriteOptions, errors};
 use crate::resources::{self, ScaleRules};
 
 /// The schema's name of what `scale` reads and writes.
@@ -57,13 +57,13 @@ impl Api {
         &self,
         call: &Call,
         target: &Target,
-        patch: &PatchBody,
+        patch: &Patch,
         options: &WriteOptions,
     ) -> Result<Answer, Status> {
         let rules = Self::scale_rules(target)?;
         self.set_scale(call, target, options, &|current, world| {
             let live = scale(rules, &current.value);
-            if let PatchBody::Apply(config) = patch {
+            if let Patch::Apply(config) = patch {
                 let by = manager(call, options);
                 let applied = self.with_scale_owners(target, current, |ownership, managed| {
                     let live = Live {

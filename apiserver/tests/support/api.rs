@@ -13,7 +13,7 @@ use ferrule_apiserver::verbs::allocation::Ranges;
 use ferrule_apiserver::verbs::bootstrap::Advertised;
 use ferrule_apiserver::verbs::connect::Kubelets;
 use ferrule_apiserver::verbs::{
-    Api, ApiOptions, Body, Call, DeleteOptions, Epoch, ListOptions, PatchBody, Target, WriteOptions,
+    Api, ApiOptions, Body, Call, DeleteOptions, Epoch, ListOptions, Patch, Target, WriteOptions,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -148,7 +148,7 @@ impl Server {
     }
 
     pub async fn merge(&self, target: &str, patch: Value) -> Result<Value, Status> {
-        let patch = PatchBody::Merge(patch);
+        let patch = Patch::Merge(patch).into();
         let options = WriteOptions::default();
         Ok(parse(
             &self
