@@ -15,6 +15,7 @@ use ferrule_apiserver::store::{EtcdMetrics, EtcdTls, Store, StoreOptions};
 use ferrule_apiserver::verbs::allocation::{Network, Ranges};
 use ferrule_apiserver::verbs::bootstrap::Advertised;
 use ferrule_apiserver::verbs::connect::{KubeletTls, Kubelets};
+use ferrule_apiserver::verbs::service_range::INTERVAL;
 use ferrule_apiserver::verbs::{Api, ApiOptions};
 use ferrule_component_base::cli::{self, CommonArgs};
 use ferrule_component_base::health::Health;
@@ -195,13 +196,18 @@ fn api_options(args: &Args, scheme: &Scheme) -> anyhow::Result<ApiOptions> {
     })
 }
 
-/// Makes what every cluster has; tries until it is there. Then says that this server is there.
+/// Makes what every cluster has; tries until it is there. Then looks after it, and says that this server is
+/// there.
 async fn bootstrap(api: Api, advertised: Advertised, health: Health, shutdown: CancellationToken) {
     loop {
         match api.bootstrap(advertised).await {
             Ok(()) => {
                 health.set("bootstrap", Ok(()));
-                return api.be_present(advertised, shutdown).await;
+                tokio::join!(
+                    api.keep_service_range(INTERVAL, shutdown.clone()),
+                    api.be_present(advertised, shutdown),
+                );
+                return;
             }
             Err(status) => {
                 tracing::warn!(%status, "cannot make the first objects yet");

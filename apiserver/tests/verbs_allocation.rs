@@ -6,11 +6,13 @@ mod api;
 mod etcd;
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use api::*;
 use etcd::EtcdServer;
 use ferrule_apiserver::verbs::ListOptions;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 fn address(service: &Value) -> String {
     service["spec"]["clusterIP"]
@@ -184,4 +186,37 @@ async fn the_range_of_addresses_is_an_object_that_is_ready_and_stays() {
     let second = server(&etcd.endpoint()).await;
     let same = second.get("servicecidrs.networking.k8s.io/kubernetes");
     assert_eq!(same.await.unwrap(), range);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_range_of_addresses_is_made_again_when_somebody_removes_it() {
+    let etcd = EtcdServer::start();
+    let server = server(&etcd.endpoint()).await;
+    let range = "servicecidrs.networking.k8s.io/kubernetes";
+    let first = server.get(range).await.unwrap();
+    let unheld = json!({"metadata": {"finalizers": null}});
+    server.merge(range, unheld).await.unwrap();
+    server.delete(range, json!({})).await.unwrap();
+    assert!(server.get(range).await.unwrap_err().is_not_found());
+
+    let shutdown = CancellationToken::new();
+    let (api, until) = (server.api.clone(), shutdown.clone());
+    let keeper = tokio::spawn(async move {
+        api.keep_service_range(Duration::from_millis(20), until)
+            .await
+    });
+    let made = async {
+        loop {
+            match server.get(range).await {
+                Ok(made) if made["status"]["conditions"][0]["status"] == "True" => break made,
+                _ => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    let made = tokio::time::timeout(Duration::from_secs(20), made).await;
+    let made = made.expect("the range is made again");
+    assert_eq!(made["spec"], first["spec"]);
+    assert_ne!(made["metadata"]["uid"], first["metadata"]["uid"]);
+    shutdown.cancel();
+    keeper.await.unwrap();
 }

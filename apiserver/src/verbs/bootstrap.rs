@@ -5,17 +5,15 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use ferrule_apimachinery::status::Status;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::apply::Configuration;
 use super::owners::{SELF, Writes};
 use super::{Api, Call, Target, WriteOptions};
 use crate::resources::SYSTEM_CLASSES;
 use crate::verbs::allocation::World;
 use crate::verbs::change::{Current, Step};
-use crate::verbs::metadata::{metadata, seconds, value_of};
+use crate::verbs::metadata::metadata;
 use crate::verbs::write::Part;
 
 /// Where this API server is found.
@@ -76,56 +74,6 @@ impl Api {
         self.say_presence(advertised).await
     }
 
-    /// The ServiceCIDR `kubernetes`. It is ready when it says what this server was told; its finalizer keeps
-    /// it as long as addresses of it are in use, which is always.
-    async fn make_service_range(&self) -> Result<(), Status> {
-        const GROUP: &str = "networking.k8s.io";
-        const MANAGER: &str = "kubernetes-service-cidr-controller";
-        let mut range = json!({
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "ServiceCIDR",
-            "metadata": {
-                "name": "kubernetes",
-                "finalizers": ["networking.k8s.io/service-cidr-finalizer"],
-            },
-            "spec": {"cidrs": [self.0.ranges.network.to_string()]},
-        });
-        self.make(GROUP, "servicecidrs", range.clone()).await?;
-        let call = Call::internal(Instant::now() + DEADLINE);
-        let mut target = self.bootstrap_target(GROUP, "servicecidrs", &range)?;
-        let stored = self.get_stored(&call, &target, "").await?;
-        let there = value_of(&stored)?;
-        let mut conditions = there["status"]["conditions"]
-            .as_array()
-            .into_iter()
-            .flatten();
-        if there["spec"] != range["spec"]
-            || conditions.any(|condition| condition["type"] == "Ready")
-        {
-            return Ok(());
-        }
-        range["metadata"] = json!({"name": "kubernetes"});
-        range["status"] = json!({"conditions": [{
-            "type": "Ready",
-            "status": "True",
-            "message": "Kubernetes default Service CIDR is ready",
-            "lastTransitionTime": seconds(Timestamp::now()),
-        }]});
-        if let Some(applied) = range.as_object_mut() {
-            applied.remove("spec");
-        }
-        let config = Configuration::read(range.to_string().as_bytes())?;
-        let options = WriteOptions {
-            field_manager: MANAGER.to_owned(),
-            force: Some(true),
-            ..WriteOptions::default()
-        };
-        target.subresource = "status".to_owned();
-        self.apply(&call, &target, Part::Status, &config, &options)
-            .await
-            .map(drop)
-    }
-
     pub(super) fn bootstrap_target(
         &self,
         group: &str,
@@ -150,7 +98,12 @@ impl Api {
     }
 
     /// Makes an object unless it is there.
-    async fn make(&self, group: &str, plural: &str, object: Value) -> Result<(), Status> {
+    pub(super) async fn make(
+        &self,
+        group: &str,
+        plural: &str,
+        object: Value,
+    ) -> Result<(), Status> {
         let call = Call::internal(Instant::now() + DEADLINE);
         let target = self.bootstrap_target(group, plural, &object)?;
         if self.get_stored(&call, &target, "").await.is_ok() {

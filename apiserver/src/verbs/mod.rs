@@ -34,6 +34,7 @@ pub mod presence;
 mod read;
 mod review;
 mod scale;
+pub mod service_range;
 mod warnings;
 mod watch;
 mod write;
