@@ -23,6 +23,7 @@
 //! | [`garbage`] | nothing whose owners are gone |
 //! | [`node`] | health, taints, evictions and pod networks of nodes |
 //! | [`podgc`] | no pods that nobody else removes |
+//! | [`protection`] | claims and volumes while they are in use |
 //! | [`serviceaccount`] | the service account `default` of each namespace |
 
 pub mod claim;
@@ -39,5 +40,6 @@ pub mod node;
 pub mod objects;
 pub mod options;
 pub mod podgc;
+pub mod protection;
 pub mod replicaset;
 pub mod serviceaccount;

@@ -18,6 +18,7 @@ use crate::objects::namespace::Namespace;
 use crate::objects::node::{Node, NodeLease};
 use crate::objects::pod::Pod;
 use crate::objects::service::{EndpointSlice, Endpoints, Service};
+use crate::objects::volume::Protected;
 use crate::objects::workload::{Deployment, ReplicaSet};
 use crate::options::Options;
 
@@ -43,6 +44,10 @@ pub struct Caches {
     pub replica_sets: Reader<Typed<ReplicaSet>>,
     /// PodDisruptionBudgets.
     pub budgets: Reader<Typed<PodDisruptionBudget>>,
+    /// PersistentVolumeClaims.
+    pub claims: Reader<Typed<Protected>>,
+    /// PersistentVolumes.
+    pub volumes: Reader<Typed<Protected>>,
     /// Service accounts.
     pub service_accounts: Reader<()>,
 }
@@ -60,6 +65,8 @@ impl Caches {
             deployments: follow(client, gvr::DEPLOYMENTS, shutdown),
             replica_sets: follow(client, gvr::REPLICA_SETS, shutdown),
             budgets: follow(client, gvr::POD_DISRUPTION_BUDGETS, shutdown),
+            claims: follow(client, gvr::PERSISTENT_VOLUME_CLAIMS, shutdown),
+            volumes: follow(client, gvr::PERSISTENT_VOLUMES, shutdown),
             service_accounts: follow(client, gvr::SERVICE_ACCOUNTS, shutdown),
         }
     }
@@ -158,6 +165,7 @@ impl Manager {
         crate::garbage::start(&manager);
         crate::node::start(&manager);
         crate::podgc::start(&manager);
+        crate::protection::start(&manager);
         crate::serviceaccount::start(&manager);
         manager.shutdown.cancelled().await;
         let mut tasks = std::mem::take(&mut *manager.tasks());

@@ -9,6 +9,7 @@ pub mod node;
 pub mod pod;
 pub mod selector;
 pub mod service;
+pub mod volume;
 pub mod workload;
 
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! Pods, and what is said of them: active, ready, available.
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
 use super::meta::{HasMeta, Map, Meta};
 
@@ -26,6 +27,8 @@ pub struct PodMeta {
     pub meta: Meta,
     /// The annotations that matter here.
     pub annotations: PodAnnotations,
+    /// How long it had to end when it was deleted; 0 when its kubelet is done with it.
+    pub deletion_grace_period_seconds: Option<i64>,
 }
 
 /// The annotations of pods that controllers read.
@@ -53,6 +56,52 @@ pub struct PodSpec {
     pub init_containers: Vec<Container>,
     /// The taints that it bears.
     pub tolerations: Vec<Toleration>,
+    /// Its volumes that are claims; the others are not kept.
+    #[serde(deserialize_with = "claim_volumes")]
+    pub volumes: Vec<ClaimVolume>,
+}
+
+/// A volume of a pod that is a claim.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClaimVolume {
+    /// The claim of this name.
+    Named(String),
+    /// The claim that is made for the pod's volume of this name.
+    Ephemeral(String),
+}
+
+impl ClaimVolume {
+    /// The name of the claim.
+    pub fn claim_name(&self, pod: &Pod) -> String {
+        match self {
+            ClaimVolume::Named(name) => name.clone(),
+            ClaimVolume::Ephemeral(volume) => format!("{}-{volume}", pod.meta().name),
+        }
+    }
+}
+
+fn claim_volumes<'de, D: Deserializer<'de>>(volumes: D) -> Result<Vec<ClaimVolume>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Volume {
+        name: String,
+        persistent_volume_claim: Option<Source>,
+        ephemeral: Option<IgnoredAny>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Source {
+        claim_name: String,
+    }
+    let volumes = Vec::<Volume>::deserialize(volumes)?;
+    let claims = volumes.into_iter().filter_map(|volume| {
+        match (volume.persistent_volume_claim, volume.ephemeral) {
+            (Some(source), _) => Some(ClaimVolume::Named(source.claim_name)),
+            (None, Some(_)) => Some(ClaimVolume::Ephemeral(volume.name)),
+            (None, None) => None,
+        }
+    });
+    Ok(claims.collect())
 }
 
 /// A container, as far as its ports and restarts.
@@ -169,6 +218,11 @@ impl Pod {
     /// Whether the pod has ended for good.
     pub fn is_terminal(&self) -> bool {
         matches!(self.status.phase.as_str(), "Succeeded" | "Failed")
+    }
+
+    /// Whether its kubelet is done with it, or nobody waited for that: only its removal is left.
+    pub fn is_shut_down(&self) -> bool {
+        self.meta().is_deleting() && self.metadata.deletion_grace_period_seconds == Some(0)
     }
 
     /// Whether the pod counts towards replicas: neither ended nor being deleted.
