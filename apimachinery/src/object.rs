@@ -197,9 +197,10 @@ impl Stored {
         self.at_revision(self.revision)
     }
 
-    /// The object with another revision as resourceVersion: the last state of a deleted one.
+    /// The object with another revision as resourceVersion: the last state of a deleted one. There is
+    /// room behind it for the new line that ends an answer.
     pub fn at_revision(&self, revision: i64) -> Bytes {
-        let mut out = Vec::with_capacity(self.bytes.len() + 42);
+        let mut out = Vec::with_capacity(self.bytes.len() + LONGEST_VERSION + 1);
         self.write_at_revision(revision, &mut out);
         Bytes::from(out)
     }
@@ -228,6 +229,9 @@ impl Stored {
         Ok(value)
     }
 }
+
+/// Bytes of the longest resourceVersion with its key and a comma.
+const LONGEST_VERSION: usize = "\"resourceVersion\":\"9223372036854775807\",".len();
 
 /// Appends canonical bytes with a resourceVersion at `offset`; without one where the revision is 0, for
 /// what is not stored.

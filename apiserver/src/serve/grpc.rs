@@ -227,7 +227,7 @@ fn object_response(
     form: Form,
 ) -> Result<v1::ObjectResponse, Status> {
     let object = if answer.is_object {
-        forms::one(&target.resource, form, &answer.bytes, Timestamp::now())?
+        forms::one(&target.resource, form, answer.bytes, Timestamp::now())?
     } else {
         answer.bytes
     };
@@ -295,7 +295,7 @@ impl Resources for ResourcesService {
                     .items
                     .iter()
                     .map(|stored| {
-                        forms::one(&target.resource, form, &stored.with_resource_version(), now)
+                        forms::one(&target.resource, form, stored.with_resource_version(), now)
                     })
                     .collect::<Result<Vec<Bytes>, Status>>()?;
                 Ok(response)

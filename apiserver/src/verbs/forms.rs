@@ -93,18 +93,13 @@ impl ListMeta {
 }
 
 /// One object in a form. `bytes` is the object as JSON.
-pub fn one(
-    resource: &Resource,
-    form: Form,
-    bytes: &Bytes,
-    now: Timestamp,
-) -> Result<Bytes, Status> {
+pub fn one(resource: &Resource, form: Form, bytes: Bytes, now: Timestamp) -> Result<Bytes, Status> {
     match form {
-        Form::Object => Ok(bytes.clone()),
-        Form::Metadata => metadata_of(bytes).map(Bytes::from),
+        Form::Object => Ok(bytes),
+        Form::Metadata => metadata_of(&bytes).map(Bytes::from),
         Form::Table(include) => {
-            let row = row(resource, include, bytes, now)?;
-            let version = version_of(bytes)?;
+            let row = row(resource, include, &bytes, now)?;
+            let version = version_of(&bytes)?;
             let meta = if version.is_empty() {
                 json!({})
             } else {

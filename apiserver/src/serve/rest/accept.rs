@@ -26,12 +26,23 @@ impl Encoding {
     }
 }
 
+/// Where JSON has line breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// At its end.
+    Line,
+    /// Everywhere, for people.
+    Indented,
+    /// Everywhere but at its end: what upstream writes by itself, without a serializer.
+    Raw,
+}
+
 /// How an answer goes over the wire, whatever is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wire {
     pub encoding: Encoding,
-    /// Indented, for people; only JSON can be.
-    pub pretty: bool,
+    /// Of JSON alone.
+    pub layout: Layout,
     /// The client takes gzip.
     pub gzip: bool,
 }
@@ -40,8 +51,14 @@ impl Wire {
     /// Plain JSON.
     pub(super) const JSON: Wire = Wire {
         encoding: Encoding::Json,
-        pretty: false,
+        layout: Layout::Line,
         gzip: false,
+    };
+
+    /// Where no encoding was agreed on, or none is asked for.
+    pub(super) const RAW: Wire = Wire {
+        layout: Layout::Raw,
+        ..Wire::JSON
     };
 }
 
@@ -95,6 +112,18 @@ impl<'a> Wanted<'a> {
         let streams = self.stream == "watch" && encoding != Encoding::Yaml;
         let known = matches!(self.server_version, "" | "v1");
         (known && (self.stream.is_empty() || streams)).then_some(encoding)
+    }
+
+    /// An answer so encoded.
+    fn wire(&self, encoding: Encoding, headers: &HeaderMap, query: &Query) -> Wire {
+        Wire {
+            encoding,
+            layout: match self.pretty || pretty(headers, query) {
+                true => Layout::Indented,
+                false => Layout::Line,
+            },
+            gzip: takes_gzip(headers),
+        }
     }
 
     /// How many parts of the media type are left open.
@@ -179,11 +208,7 @@ pub(super) fn negotiate(
         let meta = wanted.group == "meta.k8s.io" && matches!(wanted.version, "v1" | "v1beta1");
         let answer = |form| {
             Ok(Negotiated {
-                wire: Wire {
-                    encoding,
-                    pretty: wanted.pretty || pretty(headers, query),
-                    gzip: takes_gzip(headers),
-                },
+                wire: wanted.wire(encoding, headers, query),
                 form,
                 beta: wanted.version == "v1beta1",
             })
@@ -223,6 +248,15 @@ pub(super) fn negotiate(
     }
     let message = format!("406: Not Acceptable\n\nAvailable representations: {all}");
     Err(Status::failure(406, Reason::NotAcceptable, message).with_empty_details())
+}
+
+/// How a failure is told. It has no other form: what the client wants in one does not count.
+pub(super) fn of_failures(headers: &HeaderMap, query: &Query) -> Wire {
+    let all = alternatives(text(headers, ACCEPT));
+    let mut plain = all.iter().filter(|wanted| !wanted.converted);
+    plain
+        .find_map(|wanted| Some(wanted.wire(wanted.encoding()?, headers, query)))
+        .unwrap_or(Wire::RAW)
 }
 
 /// The version of aggregated discovery that is preferred over the plain one.
@@ -345,6 +379,29 @@ mod tests {
             let headers = HeaderMap::from_iter([(USER_AGENT, HeaderValue::from_static(agent))]);
             let query = Query(vec![("pretty".to_owned(), parameter.to_owned())]);
             assert_eq!(pretty(&headers, &query), expected, "{agent} {parameter}");
+        }
+    }
+
+    #[test]
+    fn failures_are_told_in_the_first_plain_alternative() {
+        let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+        for (header, expected) in [
+            ("application/json".to_owned(), Wire::JSON),
+            (format!("{table},application/json"), Wire::JSON),
+            (
+                format!("{table},application/yaml"),
+                Wire {
+                    encoding: Encoding::Yaml,
+                    ..Wire::JSON
+                },
+            ),
+            (table.to_owned(), Wire::RAW),
+            ("text/plain".to_owned(), Wire::RAW),
+        ] {
+            let value = HeaderValue::from_str(&header).unwrap();
+            let headers = HeaderMap::from_iter([(ACCEPT, value)]);
+            let wire = of_failures(&headers, &Query::default());
+            assert_eq!(wire, expected, "{header}");
         }
     }
 

@@ -4,23 +4,23 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use ferrule_apimachinery::Schema;
 use ferrule_apimachinery::status::Status;
 use futures::StreamExt;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY, WARNING};
 use http::{HeaderValue, StatusCode};
+use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::accept::{Encoding, Wire};
+use super::accept::{Encoding, Layout, Wire};
 use super::{gzip, pretty};
 
 /// An object, given as JSON, as the client wants it.
 pub(super) fn object(code: u16, wire: Wire, json: Bytes) -> Response {
     let bytes = match wire.encoding {
-        Encoding::Json if wire.pretty => pretty::indented(&json).into(),
-        Encoding::Json => ended(json),
+        Encoding::Json => laid_out(json, wire.layout),
         Encoding::Yaml => yaml(json),
         Encoding::Protobuf => match Schema::builtin().write_object(&json) {
             Ok(bytes) => bytes.into(),
@@ -43,14 +43,23 @@ pub(super) fn object(code: u16, wire: Wire, json: Bytes) -> Response {
     with_type(code, kind, Body::from(bytes))
 }
 
-/// JSON with the new line that ends it.
-fn ended(json: Bytes) -> Bytes {
-    if json.ends_with(b"\n") {
-        return json;
+/// JSON with its line breaks.
+fn laid_out(json: Bytes, layout: Layout) -> Bytes {
+    match layout {
+        Layout::Line => ended(json),
+        Layout::Indented => ended(pretty::indented(&json).into()),
+        Layout::Raw => pretty::indented(&json).into(),
     }
-    let mut json = Vec::from(json);
-    json.push(b'\n');
-    json.into()
+}
+
+/// JSON with the new line that ends it. Nothing is copied where the bytes are nobody else's and have room
+/// for it, as those of a stored object have.
+fn ended(json: Bytes) -> Bytes {
+    let mut json = json
+        .try_into_mut()
+        .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+    json.extend_from_slice(b"\n");
+    json.freeze()
 }
 
 /// What an answer in pieces is made of.
@@ -108,9 +117,12 @@ pub(super) fn with_type(code: u16, kind: &'static str, body: Body) -> Response {
     response
 }
 
-/// A tree as JSON.
-pub(super) fn value(code: u16, value: &Value) -> Response {
-    object(code, Wire::JSON, value.to_string().into())
+/// What is no object of the API, as JSON.
+pub(super) fn raw(what: &impl Serialize) -> Response {
+    match serde_json::to_vec(what) {
+        Ok(json) => object(200, Wire::RAW, json.into()),
+        Err(error) => status(&Status::internal(error), Wire::RAW),
+    }
 }
 
 /// A failure.
@@ -160,5 +172,54 @@ fn yaml(bytes: Bytes) -> Bytes {
     match serde_json::from_slice::<Value>(&bytes) {
         Ok(value) => Bytes::from(crate::verbs::write_yaml(&value)),
         Err(_) => bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ferrule_apimachinery::object::{Stored, canonicalize};
+    use ferrule_apimachinery::scheme::Scheme;
+    use http_body_util::BodyExt;
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::verbs::{Form, forms};
+
+    fn stored() -> Stored {
+        let scheme = Scheme::builtin();
+        let maps = scheme.lookup("", "v1", "configmaps").unwrap();
+        let map =
+            json!({"metadata": {"name": "a", "namespace": "b"}, "data": {"c": "d".repeat(1000)}});
+        Stored::parse(maps, canonicalize(map, maps), i64::MAX, 1).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_stored_object_is_copied_once_on_its_way_out() {
+        let scheme = Scheme::builtin();
+        let maps = scheme.lookup("", "v1", "configmaps").unwrap();
+        let bytes = stored().with_resource_version();
+        let (place, length) = (bytes.as_ptr(), bytes.len());
+        let bytes = forms::one(maps, Form::Object, bytes, Timestamp::now()).unwrap();
+        let response = object(200, Wire::JSON, bytes);
+        let sent = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(sent.ends_with(b"}\n"));
+        assert_eq!((sent.as_ptr(), sent.len()), (place, length + 1));
+    }
+
+    #[test]
+    fn bytes_that_others_hold_stay_as_they_are() {
+        let held = stored().with_resource_version();
+        let sent = ended(held.clone());
+        assert_eq!(sent[..], [&held[..], b"\n"].concat());
+        assert!(held.ends_with(b"}"));
+    }
+
+    #[test]
+    fn line_breaks_are_where_upstream_has_them() {
+        let json = || Bytes::from_static(br#"{"a":1}"#);
+        assert_eq!(laid_out(json(), Layout::Line), "{\"a\":1}\n");
+        assert_eq!(laid_out(json(), Layout::Indented), "{\n  \"a\": 1\n}\n");
+        assert_eq!(laid_out(json(), Layout::Raw), "{\n  \"a\": 1\n}");
     }
 }

@@ -58,8 +58,8 @@ pub(super) async fn serve(front: &Arc<Front>, route: Route, request: &Parts) -> 
         Route::GroupVersion(group, version) => {
             plain(discovery::resources(scheme, &group, &version))
         }
-        Route::Version => answer::value(200, &version()),
-        Route::Root => answer::value(200, &json!({"paths": root_paths(front)})),
+        Route::Version => answer::raw(&version()),
+        Route::Root => answer::raw(&json!({"paths": root_paths(front)})),
         Route::OpenApiV2 => open_api_v2(front, headers).await,
         Route::OpenApiV3(place) => open_api_v3(front, &place, request).await,
         Route::Resource(_) | Route::NoResource => plain(None),
@@ -74,7 +74,10 @@ fn described(request: &Parts, found: Option<Value>) -> Response {
     let none = Resource::default();
     let wire = match accept::negotiate(&request.headers, &query, &none, false) {
         Ok(wanted) => wanted.wire,
-        Err(status) => return answer::status(&status, Wire::JSON),
+        Err(status) => {
+            let wire = accept::of_failures(&request.headers, &query);
+            return answer::status(&status, wire);
+        }
     };
     let Some(mut value) = found else {
         return answer::status(&Status::no_such_resource(), wire);
@@ -83,17 +86,12 @@ fn described(request: &Parts, found: Option<Value>) -> Response {
     if wire.encoding == Encoding::Protobuf {
         value["apiVersion"] = "v1".into();
     }
-    let mut bytes = value.to_string().into_bytes();
-    if wire.encoding == Encoding::Json {
-        bytes.push(b'\n');
-    }
-    answer::object(200, wire, bytes.into())
+    answer::object(200, wire, value.to_string().into())
 }
 
 fn aggregated(headers: &HeaderMap, version: &str, list: &Value) -> Response {
-    let body = list.to_string();
-    let hash = Sha512::digest(body.as_bytes());
-    let etag: String = hash.iter().map(|byte| format!("{byte:02X}")).collect();
+    let body = format!("{list}\n");
+    let etag = etag(body.as_bytes());
     let kind = match version {
         "v2" => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
         _ => "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
@@ -193,7 +191,7 @@ async fn open_api_v3(front: &Front, place: &str, request: &Parts) -> Response {
                 )
             })
             .collect();
-        return answer::value(200, &json!({"paths": paths}));
+        return index(headers, &json!({"paths": paths}));
     }
     let Some(document) = documents.get(place) else {
         return answer::not_found();
@@ -224,6 +222,25 @@ async fn open_api_v3(front: &Front, place: &str, request: &Parts) -> Response {
         }
         _ => send(headers, kind, document),
     }
+}
+
+/// The places of the documents, with a hash like theirs.
+fn index(headers: &HeaderMap, paths: &Value) -> Response {
+    let body = paths.to_string();
+    let etag = etag(body.as_bytes());
+    let mut response = if is_known(headers, &etag) {
+        not_modified()
+    } else {
+        answer::with_type(200, JSON, body.into())
+    };
+    set(&mut response, ETAG, &format!("\"{etag}\""));
+    response
+}
+
+/// The hash of what an answer says.
+fn etag(bytes: &[u8]) -> String {
+    let hash = Sha512::digest(bytes);
+    hash.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
 /// A document as it is kept, or unpacked for a client that does not take it so.

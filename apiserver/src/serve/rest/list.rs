@@ -10,7 +10,7 @@ use ferrule_apimachinery::scheme::Resource;
 use ferrule_apimachinery::status::Status;
 use jiff::Timestamp;
 
-use super::accept::{Encoding, Negotiated};
+use super::accept::{Encoding, Layout, Negotiated};
 use super::{answer, gzip, pretty};
 use crate::verbs::forms::{self, ListMeta};
 use crate::verbs::{Form, Page};
@@ -30,7 +30,7 @@ pub(super) fn render(
         ));
     }
     let list = List::new(resource, wanted, page);
-    if wanted.wire.encoding == Encoding::Json && !wanted.wire.pretty {
+    if wanted.wire.encoding == Encoding::Json && wanted.wire.layout == Layout::Line {
         return Ok(Box::new(list));
     }
     // What people read is made in one go.
@@ -42,7 +42,11 @@ pub(super) fn render(
                 serde_json::from_slice(&whole).map_err(Status::internal)?;
             crate::verbs::write_yaml(&tree).into_bytes()
         }
-        _ => pretty::indented(&whole),
+        _ => {
+            let mut lines = pretty::indented(&whole);
+            lines.push(b'\n');
+            lines
+        }
     };
     let mut whole = Bytes::from(whole);
     Ok(Box::new(std::iter::from_fn(move || {

@@ -26,8 +26,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Front;
-use accept::Wire;
 use path::Route;
+use query::Query;
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 
@@ -88,7 +88,8 @@ async fn handle(front: Arc<Front>, request: Request) -> Response {
 
 async fn respond(front: Arc<Front>, request: Request) -> Response {
     let Some(identity) = request.extensions().get::<Identity>().cloned() else {
-        return answer::status(&Status::unauthorized(), Wire::JSON);
+        let wire = accept::of_failures(request.headers(), &Query::parse(request.uri()));
+        return answer::status(&Status::unauthorized(), wire);
     };
     let path = decoded(request.uri().path());
     match path::route(front.api.scheme(), &path) {

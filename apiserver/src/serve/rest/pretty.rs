@@ -1,6 +1,6 @@
 //! JSON with line breaks, for people; the order of the fields stays as it is.
 
-/// The same JSON with two blanks for each level, and a new line at the end.
+/// The same JSON with two blanks for each level, and no new line at the end.
 pub(super) fn indented(json: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(json.len() * 2);
     let mut level = 0usize;
@@ -43,7 +43,6 @@ pub(super) fn indented(json: &[u8]) -> Vec<u8> {
             other => out.push(other),
         }
     }
-    out.push(b'\n');
     out
 }
 
@@ -60,7 +59,7 @@ mod tests {
     fn lines_are_broken_where_gos_are() {
         let json = br#"{"kind":"A","b":[1,{"c":"x\"{,"}],"d":{},"e":[ ]}"#;
         let expected = "{\n  \"kind\": \"A\",\n  \"b\": [\n    1,\n    {\n      \"c\": \"x\\\"{,\"\n    }\n  ],\n  \
-                        \"d\": {},\n  \"e\": []\n}\n";
+                        \"d\": {},\n  \"e\": []\n}";
         assert_eq!(String::from_utf8(indented(json)).unwrap(), expected);
         assert_eq!(indented(expected.as_bytes()), expected.as_bytes());
     }

@@ -17,7 +17,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::accept::{self, Encoding, Negotiated, Wire, text};
+use super::accept::{self, Encoding, Negotiated, text};
 use super::path::Place;
 use super::query::Query;
 use super::{answer, list, watch};
@@ -72,7 +72,10 @@ pub(super) async fn serve(
             && *request.method() != Method::POST
             && !(query.flag("watch") || place.watch),
     );
-    let wire = wanted.as_ref().map_or(Wire::JSON, |wanted| wanted.wire);
+    let wire = match &wanted {
+        Ok(wanted) if wanted.form == Form::Object => wanted.wire,
+        _ => accept::of_failures(request.headers(), &query),
+    };
     let Some(verb) = verb(request.method(), &place, &query) else {
         return answer::status(&Status::method_not_allowed(), wire);
     };
@@ -233,7 +236,7 @@ impl Asked<'_> {
         };
         let now = Timestamp::now();
         let bytes = if answer.is_object {
-            forms::one(&target.resource, self.wanted.form, &answer.bytes, now)?
+            forms::one(&target.resource, self.wanted.form, answer.bytes, now)?
         } else if let (Form::Table(_), "scale") = (self.wanted.form, target.subresource.as_str()) {
             forms::scale_table(&answer.bytes, now)?
         } else {
