@@ -274,14 +274,61 @@ async fn requests_and_the_store_are_measured_under_upstreams_names() {
     let (code, _, text) = cluster.get(ADMIN, "/metrics").await;
     assert_eq!(code, 200);
     for expected in [
-        "apiserver_request_total{verb=\"GET\",group=\"\",version=\"v1\",resource=\"namespaces\",\
-         subresource=\"\",scope=\"resource\",component=\"apiserver\",dry_run=\"\",code=\"200\"} 1",
-        "apiserver_request_duration_seconds_bucket{le=\"0.005\",verb=\"GET\",",
+        "apiserver_request_total{code=\"200\",component=\"apiserver\",dry_run=\"\",group=\"\",\
+         resource=\"namespaces\",scope=\"resource\",subresource=\"\",verb=\"GET\",version=\"v1\"} 1",
+        "apiserver_request_duration_seconds_bucket{component=\"apiserver\",dry_run=\"\",group=\"\",\
+         resource=\"namespaces\",scope=\"resource\",subresource=\"\",verb=\"GET\",version=\"v1\",le=\"60\"} 1",
+        "apiserver_request_sli_duration_seconds_count{component=\"apiserver\",group=\"\",\
+         resource=\"namespaces\",scope=\"resource\",subresource=\"\",verb=\"GET\",version=\"v1\"} 1",
+        "apiserver_response_sizes_count{component=\"apiserver\",group=\"\",\
+         resource=\"namespaces\",scope=\"resource\",subresource=\"\",verb=\"GET\",version=\"v1\"} 1",
         "apiserver_current_inflight_requests{request_kind=\"readOnly\"} 0",
         "apiserver_resource_objects{group=\"\",resource=\"namespaces\"} 4",
-        "apiserver_terminated_watchers_total 0",
+        "apiserver_watch_cache_initializations_total{group=\"\",resource=\"namespaces\"} 1",
+        "apiserver_watch_cache_consistent_read_total{fallback=\"false\",group=\"\",\
+         resource=\"namespaces\",success=\"true\"} ",
+        "# TYPE apiserver_request_total counter",
     ] {
         let found = text.lines().any(|line| line.starts_with(expected));
         assert!(found, "{expected} in\n{text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_watch_sends_is_counted_and_the_watch_when_it_ends() {
+    let cluster = cluster(ServeOptions::default()).await;
+    let path = "/api/v1/namespaces?watch=true&timeoutSeconds=1";
+    let (code, _, body) = cluster.get(ADMIN, path).await;
+    assert_eq!(code, 200);
+    let events = body.lines().filter(|line| line.starts_with('{'));
+    let bytes: usize = events.clone().map(|event| event.len() + 1).sum();
+    assert_eq!(events.count(), 4, "{body}");
+    let labels = "component=\"apiserver\",group=\"\",resource=\"namespaces\",scope=\"cluster\",\
+                  subresource=\"\",verb=\"WATCH\",version=\"v1\"";
+    let of = "{group=\"\",resource=\"namespaces\",version=\"v1\"}";
+    let expected = [
+        format!("apiserver_watch_events_total{of} 4"),
+        format!("apiserver_watch_events_sizes_count{of} 4"),
+        format!("apiserver_watch_events_sizes_sum{of} {bytes}"),
+        format!("apiserver_longrunning_requests{{{labels}}} 0"),
+        "apiserver_init_events_total{group=\"\",resource=\"namespaces\"} 4".to_owned(),
+        format!(
+            "apiserver_request_total{{code=\"200\",{}}} 1",
+            labels.replace("group", "dry_run=\"\",group")
+        ),
+    ];
+    // The server may learn a moment later than the client that the watch is over.
+    let counted = async {
+        loop {
+            let (_, _, text) = cluster.get(ADMIN, "/metrics").await;
+            let has = |line: &String| text.lines().any(|own| own == line);
+            if expected.iter().all(has) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let counted = tokio::time::timeout(Duration::from_secs(20), counted).await;
+    let (_, _, text) = cluster.get(ADMIN, "/metrics").await;
+    assert!(counted.is_ok(), "{expected:#?} in\n{text}");
 }

@@ -11,6 +11,7 @@
 //!                              shutdown      health, metrics, reflection
 //! ```
 
+pub mod build;
 pub mod cli;
 pub mod health;
 pub mod identity;

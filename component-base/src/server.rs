@@ -38,7 +38,7 @@ use tower::{Service, ServiceExt};
 
 use crate::health::{self, Health};
 use crate::identity::Identity;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::tls::{ReloadingTls, TlsFiles};
 
 /// What a client may send of a body before it is read; four bodies at once on one connection.
@@ -342,8 +342,7 @@ fn health_response(answer: Option<health::Answer>) -> Response {
 }
 
 fn metrics_response(metrics: &Metrics) -> Response {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, kind)], metrics.text()).into_response()
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics.text()).into_response()
 }
 
 /// Keeps `grpc.health.v1.Health` equal to the checks, for every service and for the whole.

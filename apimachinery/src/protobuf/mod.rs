@@ -122,17 +122,19 @@ pub fn put_list_item(out: &mut Vec<u8>, item: &[u8]) {
     put_bytes(out, ITEMS, item);
 }
 
-/// A watch event as a frame of its own: its length in four bytes, then the message. `object` is in
-/// its envelope.
+/// Bytes of the length before the message in a frame.
+pub const FRAME_LENGTH: usize = 4;
+
+/// A watch event as a frame of its own: its length, then the message. `object` is in its envelope.
 pub fn watch_frame(kind: &str, object: &[u8]) -> Vec<u8> {
     let mut raw = Vec::with_capacity(object.len() + 8);
     put_bytes(&mut raw, 1, object);
     let mut out = Vec::with_capacity(raw.len() + 24);
-    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&[0; FRAME_LENGTH]);
     put_bytes(&mut out, 1, kind.as_bytes());
     put_bytes(&mut out, 2, &raw);
-    let length = u32::try_from(out.len() - 4).unwrap_or(u32::MAX);
-    out[..4].copy_from_slice(&length.to_be_bytes());
+    let length = u32::try_from(out.len() - FRAME_LENGTH).unwrap_or(u32::MAX);
+    out[..FRAME_LENGTH].copy_from_slice(&length.to_be_bytes());
     out
 }
 

@@ -1,12 +1,13 @@
 //! The gRPC front: `Resources` and `Discovery` over the verbs.
 
+mod asking;
 mod connect;
 mod discovery;
 mod status;
 mod watch;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use ferrule_apimachinery::status::Status;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Streaming};
 
+use super::metrics::{self, Running};
 use super::{Front, REQUEST_TIMEOUT, check_size};
 use crate::verbs::options::manager_of_agent;
 use crate::verbs::{
@@ -25,6 +27,7 @@ use crate::verbs::{
     WriteOptions, forms,
 };
 
+use asking::Asking;
 pub use discovery::DiscoveryService;
 pub(crate) use status::to_grpc;
 
@@ -107,6 +110,12 @@ fn target(api: &Api, reference: Option<v1::ResourceRef>) -> Result<Target, Statu
     })
 }
 
+/// A request as the metrics name it.
+fn labels(verb: &'static str, target: &Target, apply: bool) -> metrics::Asked {
+    let whose = (target.namespace.as_str(), target.name.as_str());
+    metrics::Asked::new(verb, &target.resource, &target.subresource, whose, apply)
+}
+
 /// Refuses what the resource cannot do, and names that are missing.
 fn check_verb(verb: &'static str, target: &Target) -> Result<(), Status> {
     let resource = &target.resource;
@@ -166,41 +175,55 @@ impl ResourcesService {
         &self,
         verb: &'static str,
         request: Request<T>,
-        reference: impl FnOnce(&mut T) -> Option<v1::ResourceRef>,
         run: F,
     ) -> Result<Response<R>, tonic::Status>
     where
+        T: Asking,
+        R: prost::Message,
         F: AsyncFnOnce(&Api, &Call, &Target, T) -> Result<R, Status>,
     {
-        let began = Instant::now();
         let front = &self.0;
         let prepared = (|| {
             let call = call(&request)?;
             let mut message = request.into_inner();
-            let target = target(&front.api, reference(&mut message))?;
+            let target = target(&front.api, message.resource())?;
             check_verb(verb, &target)?;
+            Ok((call, target, message))
+        })();
+        let (call, target, message) = prepared.map_err(to_grpc)?;
+        let labels = labels(verb, &target, message.is_apply());
+        let dry_run = if message.is_dry_run() { "All" } else { "" };
+        let mut running = Running::begin(&front.metrics, labels, dry_run);
+        let work = async {
             // A selector decides about lists, where it is known.
             if verb != "list" {
                 front
                     .api
                     .authorize(&call, &Api::attributes(verb, &target))?;
             }
-            let place = front.in_flight.enter(verb)?;
-            Ok((call, target, message, place))
-        })();
-        let (call, target, message, _place) = prepared.map_err(to_grpc)?;
-        let work = run(&front.api, &call, &target, message);
+            let place = front.in_flight.enter(verb);
+            let _place = place.inspect_err(|_| running.terminated())?;
+            run(&front.api, &call, &target, message).await
+        };
         let result = match tokio::time::timeout_at(call.deadline, work).await {
             Ok(result) => result,
-            Err(_) => Err(Status::timeout(
-                "request did not complete within the allotted timeout",
-                0,
-            )),
+            Err(_) => {
+                running.terminated();
+                Err(Status::timeout(
+                    "request did not complete within the allotted timeout",
+                    0,
+                ))
+            }
         };
-        let code = result.as_ref().map_or_else(Status::http_code, |_| 200);
-        front
-            .metrics
-            .answered(verb, &target.resource, &target.subresource, code, began);
+        let code = match &result {
+            Ok(answer) => {
+                running.sized(answer.encoded_len() as u64);
+                200
+            }
+            Err(status) => status.http_code(),
+        };
+        running.answered(code);
+        drop(running);
         let mut response = Response::new(result.map_err(to_grpc)?);
         for warning in call.take_warnings() {
             let text: String = warning
@@ -244,15 +267,10 @@ impl Resources for ResourcesService {
         &self,
         request: Request<v1::GetRequest>,
     ) -> Result<Response<v1::ObjectResponse>, tonic::Status> {
-        self.unary(
-            "get",
-            request,
-            |message| message.resource.take(),
-            async |api, call, target, message| {
-                let answer = api.get(call, target, &message.resource_version).await?;
-                object_response(answer, target, form(message.form))
-            },
-        )
+        self.unary("get", request, async |api, call, target, message| {
+            let answer = api.get(call, target, &message.resource_version).await?;
+            object_response(answer, target, form(message.form))
+        })
         .await
     }
 
@@ -260,47 +278,42 @@ impl Resources for ResourcesService {
         &self,
         request: Request<v1::ListRequest>,
     ) -> Result<Response<v1::ListResponse>, tonic::Status> {
-        self.unary(
-            "list",
-            request,
-            |message| message.resource.take(),
-            async |api, call, target, message| {
-                let form = form(message.form);
-                let options = ListOptions {
-                    label_selector: message.label_selector,
-                    field_selector: message.field_selector,
-                    limit: message.limit,
-                    continue_token: message.r#continue,
-                    resource_version: message.resource_version,
-                    resource_version_match: message.resource_version_match,
-                    ..ListOptions::default()
-                };
-                api.authorize_selected(call, "list", target, &options)?;
-                let page = api.list(call, target, &options).await?;
-                let now = Timestamp::now();
-                let mut response = v1::ListResponse {
-                    revision: page.revision,
-                    r#continue: page.continue_token.clone(),
-                    remaining_item_count: page.remaining,
-                    ..v1::ListResponse::default()
-                };
-                if let Form::Table(include) = form {
-                    let stored = page.items.iter().map(|stored| &**stored);
-                    let table =
-                        forms::table_of(&target.resource, include, &(&page).into(), stored, now)?;
-                    response.table = table.into();
-                    return Ok(response);
-                }
-                response.items = page
-                    .items
-                    .iter()
-                    .map(|stored| {
-                        forms::one(&target.resource, form, stored.with_resource_version(), now)
-                    })
-                    .collect::<Result<Vec<Bytes>, Status>>()?;
-                Ok(response)
-            },
-        )
+        self.unary("list", request, async |api, call, target, message| {
+            let form = form(message.form);
+            let options = ListOptions {
+                label_selector: message.label_selector,
+                field_selector: message.field_selector,
+                limit: message.limit,
+                continue_token: message.r#continue,
+                resource_version: message.resource_version,
+                resource_version_match: message.resource_version_match,
+                ..ListOptions::default()
+            };
+            api.authorize_selected(call, "list", target, &options)?;
+            let page = api.list(call, target, &options).await?;
+            let now = Timestamp::now();
+            let mut response = v1::ListResponse {
+                revision: page.revision,
+                r#continue: page.continue_token.clone(),
+                remaining_item_count: page.remaining,
+                ..v1::ListResponse::default()
+            };
+            if let Form::Table(include) = form {
+                let stored = page.items.iter().map(|stored| &**stored);
+                let table =
+                    forms::table_of(&target.resource, include, &(&page).into(), stored, now)?;
+                response.table = table.into();
+                return Ok(response);
+            }
+            response.items = page
+                .items
+                .iter()
+                .map(|stored| {
+                    forms::one(&target.resource, form, stored.with_resource_version(), now)
+                })
+                .collect::<Result<Vec<Bytes>, Status>>()?;
+            Ok(response)
+        })
         .await
     }
 
@@ -317,18 +330,13 @@ impl Resources for ResourcesService {
         &self,
         request: Request<v1::CreateRequest>,
     ) -> Result<Response<v1::ObjectResponse>, tonic::Status> {
-        self.unary(
-            "create",
-            request,
-            |message| message.resource.take(),
-            async |api, call, target, message| {
-                check_size(message.object.len())?;
-                let options = write_options("CreateOptions", message.options)?;
-                let body = Body::json(&message.object);
-                let answer = api.create(call, target, body, &options).await?;
-                object_response(answer, target, form(message.form))
-            },
-        )
+        self.unary("create", request, async |api, call, target, message| {
+            check_size(message.object.len())?;
+            let options = write_options("CreateOptions", message.options)?;
+            let body = Body::json(&message.object);
+            let answer = api.create(call, target, body, &options).await?;
+            object_response(answer, target, form(message.form))
+        })
         .await
     }
 
@@ -336,19 +344,14 @@ impl Resources for ResourcesService {
         &self,
         request: Request<v1::UpdateRequest>,
     ) -> Result<Response<v1::ObjectResponse>, tonic::Status> {
-        self.unary(
-            "update",
-            request,
-            |message| message.resource.take(),
-            async |api, call, target, message| {
-                check_size(message.object.len())?;
-                let options = write_options("UpdateOptions", message.options)?;
-                let answer = api
-                    .update(call, target, Body::json(&message.object), &options)
-                    .await?;
-                object_response(answer, target, form(message.form))
-            },
-        )
+        self.unary("update", request, async |api, call, target, message| {
+            check_size(message.object.len())?;
+            let options = write_options("UpdateOptions", message.options)?;
+            let answer = api
+                .update(call, target, Body::json(&message.object), &options)
+                .await?;
+            object_response(answer, target, form(message.form))
+        })
         .await
     }
 
@@ -356,33 +359,28 @@ impl Resources for ResourcesService {
         &self,
         request: Request<v1::PatchRequest>,
     ) -> Result<Response<v1::ObjectResponse>, tonic::Status> {
-        self.unary(
-            "patch",
-            request,
-            |message| message.resource.take(),
-            async |api, call, target, message| {
-                check_size(message.patch.len())?;
-                let apply = message.r#type == v1::PatchType::PatchApply as i32;
-                let given = message.options.unwrap_or_default();
-                let dry_run: &[&str] = if given.dry_run { &["All"] } else { &[] };
-                let options = WriteOptions::read_patch(
-                    apply,
-                    dry_run,
-                    &given.field_manager,
-                    &given.field_validation,
-                    message.force.then_some(true),
-                )?;
-                let patch = match v1::PatchType::try_from(message.r#type) {
-                    Ok(v1::PatchType::PatchMerge) => PatchBody::merge(&message.patch)?,
-                    Ok(v1::PatchType::PatchStrategicMerge) => PatchBody::strategic(&message.patch)?,
-                    Ok(v1::PatchType::PatchJson) => PatchBody::json(&message.patch)?,
-                    Ok(v1::PatchType::PatchApply) => PatchBody::apply(&message.patch)?,
-                    _ => return Err(PatchBody::unsupported()),
-                };
-                let answer = api.patch(call, target, &patch, &options).await?;
-                object_response(answer, target, form(message.form))
-            },
-        )
+        self.unary("patch", request, async |api, call, target, message| {
+            check_size(message.patch.len())?;
+            let apply = message.r#type == v1::PatchType::PatchApply as i32;
+            let given = message.options.unwrap_or_default();
+            let dry_run: &[&str] = if given.dry_run { &["All"] } else { &[] };
+            let options = WriteOptions::read_patch(
+                apply,
+                dry_run,
+                &given.field_manager,
+                &given.field_validation,
+                message.force.then_some(true),
+            )?;
+            let patch = match v1::PatchType::try_from(message.r#type) {
+                Ok(v1::PatchType::PatchMerge) => PatchBody::merge(&message.patch)?,
+                Ok(v1::PatchType::PatchStrategicMerge) => PatchBody::strategic(&message.patch)?,
+                Ok(v1::PatchType::PatchJson) => PatchBody::json(&message.patch)?,
+                Ok(v1::PatchType::PatchApply) => PatchBody::apply(&message.patch)?,
+                _ => return Err(PatchBody::unsupported()),
+            };
+            let answer = api.patch(call, target, &patch, &options).await?;
+            object_response(answer, target, form(message.form))
+        })
         .await
     }
 
@@ -390,16 +388,11 @@ impl Resources for ResourcesService {
         &self,
         request: Request<v1::DeleteRequest>,
     ) -> Result<Response<v1::ObjectResponse>, tonic::Status> {
-        self.unary(
-            "delete",
-            request,
-            |message| message.resource.take(),
-            async |api, call, target, message| {
-                let options = delete_options(&message.options)?;
-                let answer = api.delete(call, target, &options).await?;
-                object_response(answer, target, form(message.form))
-            },
-        )
+        self.unary("delete", request, async |api, call, target, message| {
+            let options = delete_options(&message.options)?;
+            let answer = api.delete(call, target, &options).await?;
+            object_response(answer, target, form(message.form))
+        })
         .await
     }
 
@@ -407,11 +400,9 @@ impl Resources for ResourcesService {
         &self,
         request: Request<v1::DeleteCollectionRequest>,
     ) -> Result<Response<v1::DeleteCollectionResponse>, tonic::Status> {
-        let reference = |message: &mut v1::DeleteCollectionRequest| message.resource.take();
         self.unary(
             "deletecollection",
             request,
-            reference,
             async |api, call, target, message| {
                 let options = delete_options(&message.options)?;
                 let list = ListOptions {

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::error;
 
 use super::backend::RawEvent;
+use super::by_resource::{ResourceCounters, ResourceStats, add};
 use super::dispatch::{Subscribers, Subscription};
 use super::error::{StoreError, WatchEnd};
 use super::feed::Doubt;
@@ -55,6 +56,7 @@ pub(super) struct Cache {
     /// The revision up to which everything has been applied and handed to the subscribers.
     applied: watch::Sender<i64>,
     pub(super) counters: Arc<Counters>,
+    pub(super) by_resource: Vec<ResourceCounters>,
     pub(super) doubt: Doubt,
 }
 
@@ -72,6 +74,9 @@ impl Cache {
             state: RwLock::new(state),
             subscribers: (0..table.len()).map(|_| Mutex::default()).collect(),
             applied: watch::Sender::new(0),
+            by_resource: (0..table.len())
+                .map(|_| ResourceCounters::default())
+                .collect(),
             table,
             counters,
             doubt: Doubt::default(),
@@ -103,12 +108,19 @@ impl Cache {
         }
     }
 
-    /// How many objects there are of each resource.
-    pub(super) fn counts(&self) -> Vec<(Arc<Resource>, usize)> {
-        let state = self.read();
-        let counts = state.objects.iter().enumerate();
-        counts
-            .map(|(index, objects)| (self.table.resource(index).clone(), objects.len()))
+    /// What there is of each resource, and what was counted.
+    pub(super) fn stats(&self) -> Vec<ResourceStats> {
+        // The sizes are added up without the lock: the maps are cheap to take.
+        let objects = self.read().objects.clone();
+        objects
+            .iter()
+            .zip(&self.by_resource)
+            .enumerate()
+            .map(|(index, (objects, counters))| {
+                let bytes = objects.values().map(|object| object.bytes.len() as u64);
+                let resource = self.table.resource(index).clone();
+                counters.read(resource, objects.len() as u64, bytes.sum())
+            })
             .collect()
     }
 
@@ -223,6 +235,7 @@ impl Cache {
                 Err(reason) => {
                     // Not an object any more for those who read: as if it had been removed.
                     error!(key, revision = event.revision, %reason, "etcd holds an unreadable object");
+                    add(&self.by_resource[index].unreadable, 1);
                     None
                 }
             }
@@ -275,6 +288,7 @@ impl Cache {
         for Revision { revision, changes } in revisions {
             let mut dispatch: Vec<(Index, Arc<Change>)> = Vec::with_capacity(changes.len());
             for Parsed { index, key, new } in changes {
+                add(&self.by_resource[index].received, 1);
                 let objects = &mut state.objects[index];
                 let before = objects.clone();
                 let old = match &new {
@@ -312,12 +326,15 @@ impl Cache {
 
     fn dispatch(&self, changes: &[(Index, Arc<Change>)]) {
         for (index, change) in changes {
+            let counters = &self.by_resource[*index];
+            add(&counters.dispatched, 1);
             let slow = lock(&self.subscribers[*index]).dispatch(change);
             if slow > 0 {
                 self.counters.watchers.fetch_sub(slow, Ordering::Relaxed);
                 self.counters
                     .slow_watchers
                     .fetch_add(slow, Ordering::Relaxed);
+                add(&counters.terminated, slow);
             }
         }
     }

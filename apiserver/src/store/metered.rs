@@ -5,11 +5,10 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use ferrule_apimachinery::scheme::Scheme;
-use ferrule_component_base::metrics::Metrics;
+use ferrule_component_base::metrics::{LockFreeHistogram, Metrics};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::histogram::Histogram;
 
 use super::backend::{Backend, BackendError, Entry, Head, Page, TxnReply, WatchStream};
 use super::table::Table;
@@ -25,7 +24,8 @@ const DURATIONS: [f64; 23] = [
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Labels {
     operation: &'static str,
-    r#type: Cow<'static, str>,
+    group: Cow<'static, str>,
+    resource: Cow<'static, str>,
 }
 
 /// Counts and durations of requests to etcd. Clones share them.
@@ -33,7 +33,7 @@ struct Labels {
 pub struct EtcdMetrics {
     requests: Family<Labels, Counter>,
     errors: Family<Labels, Counter>,
-    durations: Family<Labels, Histogram, fn() -> Histogram>,
+    durations: Family<Labels, LockFreeHistogram, fn() -> LockFreeHistogram>,
 }
 
 impl Default for EtcdMetrics {
@@ -41,7 +41,7 @@ impl Default for EtcdMetrics {
         EtcdMetrics {
             requests: Family::default(),
             errors: Family::default(),
-            durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
+            durations: Family::new_with_constructor(|| LockFreeHistogram::new(&DURATIONS)),
         }
     }
 }
@@ -53,37 +53,30 @@ impl EtcdMetrics {
         metrics.register(|registry| {
             registry.register(
                 "etcd_requests",
-                "Etcd request counts for each operation and object type",
+                "[ALPHA] Etcd request counts for each operation and object type",
                 own.requests.clone(),
             );
             registry.register(
                 "etcd_request_errors",
-                "Etcd failed request counts for each operation and object type",
+                "[ALPHA] Etcd failed request counts for each operation and object type",
                 own.errors.clone(),
             );
             registry.register(
                 "etcd_request_duration_seconds",
-                "Etcd request latency in seconds for each operation and object type",
+                "[ALPHA] Etcd request latency in seconds for each operation and object type",
                 own.durations.clone(),
             );
         });
         own
     }
 
-    fn count(
-        &self,
-        operation: &'static str,
-        r#type: Cow<'static, str>,
-        began: Instant,
-        failed: bool,
-    ) {
-        let labels = Labels { operation, r#type };
+    fn count(&self, labels: &Labels, began: Instant, failed: bool) {
         let duration = began.elapsed().as_secs_f64();
-        self.durations.get_or_create(&labels).observe(duration);
+        self.durations.get_or_create(labels).observe(duration);
         if failed {
-            self.errors.get_or_create(&labels).inc();
+            self.errors.get_or_create(labels).inc();
         }
-        self.requests.get_or_create(&labels).inc();
+        self.requests.get_or_create(labels).inc();
     }
 }
 
@@ -125,9 +118,13 @@ impl<B> Metered<B> {
     ) {
         let key = std::str::from_utf8(key).unwrap_or_default();
         let found = self.table.locate(key);
-        let kind = found.map(|(index, _)| self.table.resource(index).plural.clone());
-        let kind = kind.unwrap_or(Cow::Borrowed(""));
-        self.metrics.count(operation, kind, began, result.is_err());
+        let resource = found.map(|(index, _)| self.table.resource(index));
+        let labels = Labels {
+            operation,
+            group: resource.map_or(Cow::Borrowed(""), |own| own.group.clone()),
+            resource: resource.map_or(Cow::Borrowed(""), |own| own.plural.clone()),
+        };
+        self.metrics.count(&labels, began, result.is_err());
     }
 }
 

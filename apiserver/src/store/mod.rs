@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub mod backend;
+mod by_resource;
 mod cache;
 mod commit;
 mod compaction;
@@ -44,6 +45,7 @@ mod tests;
 mod transaction;
 mod watch;
 
+pub use by_resource::ResourceStats;
 pub use dispatch::{Event, EventKind, WatchFilter};
 pub use error::{CommitError, StoreError, WatchEnd};
 pub use etcd::Etcd;
@@ -144,16 +146,34 @@ impl Store {
     ) -> Result<Snapshot, StoreError> {
         let cache = &self.inner.cache;
         let index = cache.index_of(resource)?;
+        let counters = &cache.by_resource[index];
         match at {
             ReadAt::Any => {}
-            ReadAt::Latest => self.wait_for_latest(deadline).await?,
-            ReadAt::AtLeast(revision) => self.wait_for(revision, deadline).await?,
-            ReadAt::Exact(revision) => {
-                self.wait_for(revision, deadline).await?;
-                return cache.snapshot_at(index, revision);
+            ReadAt::Latest => {
+                let waited = |took| counters.waited(took);
+                let fresh = self.wait_for_latest(deadline, waited).await;
+                counters.consistent(fresh.is_ok());
+                fresh?;
+            }
+            ReadAt::AtLeast(revision) | ReadAt::Exact(revision) => {
+                let began = Instant::now();
+                let reached = self.wait_for(revision, deadline).await;
+                counters.waited(began.elapsed());
+                reached?;
             }
         }
-        Ok(cache.snapshot(index))
+        match at {
+            ReadAt::Exact(revision) => cache.snapshot_at(index, revision),
+            _ => Ok(cache.snapshot(index)),
+        }
+    }
+
+    /// Counts a list that was served, and how many objects were looked at for it.
+    pub fn listed(&self, resource: &Resource, fetched: usize, returned: usize) {
+        let cache = &self.inner.cache;
+        if let Ok(index) = cache.index_of(resource) {
+            cache.by_resource[index].listed(fetched, returned);
+        }
     }
 
     /// The revision up to which everything is visible in memory.
@@ -168,7 +188,7 @@ impl Store {
 
     /// Waits until everything that is committed now is visible, and returns that revision's number.
     pub async fn wait_for_current(&self, deadline: Instant) -> Result<i64, StoreError> {
-        self.wait_for_latest(deadline).await?;
+        self.wait_for_latest(deadline, |_| {}).await?;
         Ok(self.revision())
     }
 
@@ -195,17 +215,21 @@ impl Store {
         cache.wait_for(revision, deadline).await.map_err(too_large)
     }
 
-    async fn wait_for_latest(&self, deadline: Instant) -> Result<(), StoreError> {
+    /// `waited` is told how long the changes took to come.
+    async fn wait_for_latest(
+        &self,
+        deadline: Instant,
+        waited: impl FnOnce(Duration),
+    ) -> Result<(), StoreError> {
         let revision = self.current_revision(deadline).await?;
-        self.inner
-            .cache
-            .wait_for(revision, deadline)
-            .await
-            .map_err(|reached| {
-                StoreError::Unavailable(format!(
-                    "the changes up to revision {revision} have not arrived in time (at {reached})"
-                ))
-            })
+        let began = Instant::now();
+        let reached = self.inner.cache.wait_for(revision, deadline).await;
+        waited(began.elapsed());
+        reached.map_err(|reached| {
+            StoreError::Unavailable(format!(
+                "the changes up to revision {revision} have not arrived in time (at {reached})"
+            ))
+        })
     }
 
     /// Carries out a transaction. When an answer is lost, the same transaction is sent again until
@@ -259,9 +283,10 @@ impl Store {
         )
     }
 
-    /// How many objects there are of each resource, as far as is visible.
-    pub fn objects(&self) -> Vec<(Arc<Resource>, usize)> {
-        self.inner.cache.counts()
+    /// What there is of each resource, as far as is visible, and what was counted of it. Looks at every
+    /// object.
+    pub fn stats_by_resource(&self) -> Vec<ResourceStats> {
+        self.inner.cache.stats()
     }
 
     /// Counters for metrics.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ferrule_apimachinery::scheme::Resource;
 use tokio::time::{Instant, sleep_until};
 
+use super::by_resource::add;
 use super::cache::Cache;
 use super::dispatch::{Event, EventKind, Subscription, WatchFilter};
 use super::error::{StoreError, WatchEnd};
@@ -157,6 +158,7 @@ impl Watcher {
             }
         }
         let revision = snapshot.revision;
+        self.count_initial(events.len());
         if events.len() == self.batch {
             if let Before::Initial { after, .. } = &mut self.before {
                 *after = last;
@@ -192,11 +194,18 @@ impl Watcher {
             missed.pop_front();
         }
         let revision = events.last()?.revision;
+        self.count_initial(events.len());
         Some(WatchBatch {
             events,
             revision,
             initial_end: false,
         })
+    }
+
+    /// Counts events that come before those that the subscription is handed.
+    fn count_initial(&self, events: usize) {
+        let counters = &self.cache.by_resource[self.subscription.index];
+        add(&counters.initial, events as u64);
     }
 
     fn fresh(&mut self, visible: i64) -> Option<WatchBatch> {

@@ -1,5 +1,6 @@
 //! Get and list, from one immutable snapshot each.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,8 +147,10 @@ impl Api {
             remaining: None,
         };
         let mut last = None;
+        let fetched = Cell::new(0);
         let mut objects = snapshot
             .candidates(resource, &filter, after)
+            .inspect(|_| fetched.set(fetched.get() + 1))
             .filter(|(_, stored)| everything || filter.matches(resource, &stored.header));
         for (key, stored) in objects.by_ref() {
             if limit > 0 && page.items.len() == limit {
@@ -163,6 +166,8 @@ impl Api {
             });
             last = Some(&**key);
         }
+        let store = &self.0.store;
+        store.listed(&target.resource, fetched.get(), page.items.len());
         Ok(page)
     }
 

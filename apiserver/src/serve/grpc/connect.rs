@@ -9,8 +9,9 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use tonic::{Request, Streaming};
 
-use super::{call, check_verb, target, to_grpc};
+use super::{Call, Target, call, check_verb, labels, target, to_grpc};
 use crate::serve::Front;
+use crate::serve::metrics::Running;
 use crate::verbs::Api;
 use crate::verbs::connect::{Parameters, exit_status, of_kubelet};
 
@@ -35,24 +36,40 @@ pub(super) async fn serve(
         ));
     };
     let target = target(&front.api, open.resource)?;
-    let pairs = open
-        .parameters
-        .into_iter()
-        .map(|one| (one.name, one.value))
-        .collect();
-    let parameters = Parameters(pairs);
     let verb = if target.subresource == "log" {
         "get"
     } else {
         "create"
     };
     check_verb(verb, &target)?;
-    front
-        .api
-        .authorize(&call, &Api::attributes(verb, &target))?;
+    let mut running = Running::begin(&front.metrics, labels(verb, &target, false), "");
+    let stream = open_stream(front, &call, verb, &target, open.parameters, frames).await;
+    running.answered(stream.as_ref().map_or_else(Status::http_code, |_| 200));
+    // The request lasts as long as its stream.
+    let whole = stream?.map(move |frame| {
+        let _running = &running;
+        frame
+    });
+    Ok(whole.boxed())
+}
+
+async fn open_stream(
+    front: &Front,
+    call: &Call,
+    verb: &'static str,
+    target: &Target,
+    parameters: Vec<v1::Parameter>,
+    frames: Streaming<v1::ConnectRequest>,
+) -> Result<Stream, Status> {
+    let pairs = parameters
+        .into_iter()
+        .map(|one| (one.name, one.value))
+        .collect();
+    let parameters = Parameters(pairs);
+    front.api.authorize(call, &Api::attributes(verb, target))?;
     match target.subresource.as_str() {
         "log" => {
-            let Some(logs) = front.api.logs(&call, &target, &parameters).await? else {
+            let Some(logs) = front.api.logs(call, target, &parameters).await? else {
                 return Ok(futures::stream::empty().boxed());
             };
             let stream = logs.map_ok(|chunk| response(Out::Stdout(chunk.data)));
@@ -62,9 +79,9 @@ pub(super) async fn serve(
             let input = frames.filter_map(async |frame| terminal_frame(frame.ok()?.frame?));
             let api = &front.api;
             let output = if target.subresource == "exec" {
-                api.exec(&call, &target, &parameters, input).await?
+                api.exec(call, target, &parameters, input).await?
             } else {
-                api.attach(&call, &target, &parameters, input).await?
+                api.attach(call, target, &parameters, input).await?
             };
             let stream = output
                 .map_err(|error| to_grpc(of_kubelet(error)))
@@ -75,7 +92,7 @@ pub(super) async fn serve(
             let input = frames.filter_map(async |frame| connection_frame(frame.ok()?.frame?));
             let output = front
                 .api
-                .port_forward(&call, &target, &parameters, input)
+                .port_forward(call, target, &parameters, input)
                 .await?;
             let stream = output.map_ok(|chunk| response(Out::Stdout(chunk.data)));
             Ok(stream.map_err(|error| to_grpc(of_kubelet(error))).boxed())

@@ -79,14 +79,13 @@ impl Discovery for DiscoveryService {
     ) -> Result<Response<v1::GetVersionResponse>, tonic::Status> {
         known(&request)?;
         let version = version();
-        let text = |field: &str| version[field].as_str().unwrap_or_default().to_owned();
         Ok(Response::new(v1::GetVersionResponse {
-            major: text("major"),
-            minor: text("minor"),
-            git_version: text("gitVersion"),
-            git_commit: text("gitCommit"),
-            build_date: text("buildDate"),
-            platform: text("platform"),
+            major: version.major.to_owned(),
+            minor: version.minor.to_owned(),
+            git_version: version.git_version.to_owned(),
+            git_commit: version.git_commit.to_owned(),
+            build_date: version.build_date.to_owned(),
+            platform: version.platform,
         }))
     }
 }

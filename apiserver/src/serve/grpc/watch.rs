@@ -7,12 +7,14 @@ use ferrule_apimachinery::status::Status;
 use ferrule_proto::v1;
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use prost::Message;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Streaming};
 
-use super::{Call, Form, ListOptions, call, check_verb, form, target};
+use super::{Call, Form, ListOptions, Target, call, check_verb, form, labels, target};
+use crate::serve::metrics::Running;
 use crate::serve::{Front, REQUEST_TIMEOUT};
 use crate::store::EventKind;
 use crate::verbs::forms::EventForms;
@@ -85,11 +87,31 @@ async fn run(
     front: &Front,
     call: &Call,
     id: u64,
-    start: v1::WatchStart,
+    mut start: v1::WatchStart,
     answers: &Answers,
 ) -> Result<(), Status> {
-    let target = target(&front.api, start.resource)?;
+    let target = target(&front.api, start.resource.take())?;
     check_verb("watch", &target)?;
+    let mut running = Running::begin(&front.metrics, labels("watch", &target, false), "");
+    let result = send(front, call, id, target, start, answers, &mut running).await;
+    if let Err(status) = &result
+        && !running.is_answered()
+    {
+        running.answered(status.http_code());
+    }
+    result
+}
+
+/// Begins a watch and sends what it brings.
+async fn send(
+    front: &Front,
+    call: &Call,
+    id: u64,
+    target: Target,
+    start: v1::WatchStart,
+    answers: &Answers,
+    running: &mut Running,
+) -> Result<(), Status> {
     let form = form(start.form);
     let options = ListOptions {
         label_selector: start.label_selector,
@@ -109,6 +131,8 @@ async fn run(
         .api
         .authorize_selected(call, "watch", &target, &options)?;
     let mut watch = front.api.watch(call, &target, &options).await?;
+    running.answered(200);
+    let counted = running.events();
     let mut first = true;
     loop {
         let batch = watch.next().await?;
@@ -123,11 +147,16 @@ async fn run(
                 EventKind::Modified => v1::EventType::EventModified,
                 EventKind::Deleted => v1::EventType::EventDeleted,
             };
-            events.push(v1::WatchEvent {
+            let event = v1::WatchEvent {
                 r#type: kind.into(),
                 revision: event.revision,
                 object,
-            });
+            };
+            counted.sent(event.encoded_len());
+            events.push(event);
+        }
+        if batch.initial_end && start.send_initial_events {
+            running.first_state_sent();
         }
         let batch = v1::WatchBatch {
             watch_id: id,
@@ -144,7 +173,7 @@ async fn run(
 
 fn object(
     forms: &EventForms,
-    target: &super::Target,
+    target: &Target,
     form: Form,
     event: &crate::store::Event,
     first: &mut bool,

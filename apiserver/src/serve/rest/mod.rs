@@ -20,9 +20,10 @@ use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 use ferrule_apimachinery::status::Status;
+use ferrule_component_base::build;
 use ferrule_component_base::identity::Identity;
 use http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
-use serde_json::{Value, json};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::Front;
@@ -31,31 +32,41 @@ use query::Query;
 
 const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 
-/// What `/version` answers.
-pub fn version() -> Value {
-    json!({
-        "major": "1",
-        "minor": "36",
-        "emulationMajor": "1",
-        "emulationMinor": "36",
-        "minCompatibilityMajor": "1",
-        "minCompatibilityMinor": "35",
-        "gitVersion": ferrule_component_base::GIT_VERSION,
-        "gitCommit": option_env!("FERRULE_GIT_COMMIT").unwrap_or("unknown"),
-        "gitTreeState": "clean",
-        "buildDate": option_env!("FERRULE_BUILD_DATE").unwrap_or("1970-01-01T00:00:00Z"),
-        "goVersion": "none",
-        "compiler": "rustc",
-        "platform": format!("{}/{}", std::env::consts::OS, architecture()),
-    })
+/// What `/version` answers, in the order of upstream's fields, which people read.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Version {
+    pub major: &'static str,
+    pub minor: &'static str,
+    emulation_major: &'static str,
+    emulation_minor: &'static str,
+    min_compatibility_major: &'static str,
+    min_compatibility_minor: &'static str,
+    pub git_version: &'static str,
+    pub git_commit: &'static str,
+    git_tree_state: &'static str,
+    pub build_date: &'static str,
+    go_version: &'static str,
+    compiler: &'static str,
+    pub platform: String,
 }
 
-/// The architecture in Go's words.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
+/// The version of this server.
+pub(crate) fn version() -> Version {
+    Version {
+        major: build::MAJOR,
+        minor: build::MINOR,
+        emulation_major: build::MAJOR,
+        emulation_minor: build::MINOR,
+        min_compatibility_major: "1",
+        min_compatibility_minor: "35",
+        git_version: ferrule_component_base::GIT_VERSION,
+        git_commit: build::GIT_COMMIT,
+        git_tree_state: build::GIT_TREE_STATE,
+        build_date: build::DATE,
+        go_version: build::GO_VERSION,
+        compiler: build::COMPILER,
+        platform: build::platform(),
     }
 }
 

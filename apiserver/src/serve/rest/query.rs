@@ -113,6 +113,15 @@ impl Query {
         Ok(options)
     }
 
+    /// Whether nothing is to be written, as the metrics say it.
+    pub fn dry_run(&self) -> &'static str {
+        match &self.all("dryRun")[..] {
+            [] => "",
+            given if given.iter().all(|value| *value == "All") => "All",
+            _ => "invalid",
+        }
+    }
+
     /// How long the request may take: what the client says, if that is less than the server's limit.
     pub fn timeout(&self) -> Result<Duration, Status> {
         let given = self.text("timeout");

@@ -1,7 +1,6 @@
 //! One request for a resource: from method, headers and body to a verb and back.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::body::Body as HttpBody;
 use axum::extract::Request;
@@ -22,6 +21,7 @@ use super::path::Place;
 use super::query::Query;
 use super::{answer, list, watch};
 use crate::serve::bodies::{BODY_TIMEOUT, Turn};
+use crate::serve::metrics::{self, Running};
 use crate::serve::{BODY_LIMIT, Front, REQUEST_TIMEOUT, check_size};
 use crate::verbs::connect::{Parameters, of_kubelet};
 use crate::verbs::options::manager_of_agent;
@@ -62,7 +62,6 @@ pub(super) async fn serve(
     place: Place,
     request: Request,
 ) -> Response {
-    let began = Instant::now();
     let query = Query::parse(request.uri());
     let wanted = accept::negotiate(
         request.headers(),
@@ -84,11 +83,11 @@ pub(super) async fn serve(
         Err(status) if verb != "watch" => return answer::status(&status, wire),
         Err(_) => REQUEST_TIMEOUT,
     };
+    let labels = labels(verb, &place, request.headers());
+    let mut running = Some(Running::begin(&front.metrics, labels, query.dry_run()));
     let deadline = tokio::time::Instant::now() + timeout;
     let mut call = Call::new(Some(identity), deadline);
     call.agent = manager_of_agent(text(request.headers(), USER_AGENT));
-    let resource = place.resource.clone();
-    let subresource = place.subresource.clone();
     let result = async {
         let wanted = wanted?;
         if let Some(value) = request.headers().get("ferrule-leader-epoch") {
@@ -102,25 +101,32 @@ pub(super) async fn serve(
             query,
             wanted,
         };
-        asked.run(verb, place, request).await
+        asked.run(verb, place, request, &mut running).await
     };
     let result = match tokio::time::timeout_at(deadline, result).await {
         Ok(result) => result,
-        Err(_) => Err(Status::timeout(
-            "request did not complete within the allotted timeout",
-            0,
-        )),
+        Err(_) => {
+            running.iter_mut().for_each(Running::terminated);
+            Err(Status::timeout(
+                "request did not complete within the allotted timeout",
+                0,
+            ))
+        }
     };
     let mut response = result.unwrap_or_else(|status| answer::status(&status, wire));
     answer::warn(&mut response, &call.take_warnings());
-    front.metrics.answered(
-        verb,
-        &resource,
-        &subresource,
-        response.status().as_u16(),
-        began,
-    );
-    response
+    match running {
+        Some(running) => running.end_with(response),
+        // It goes on.
+        None => response,
+    }
+}
+
+/// A request as the metrics name it.
+fn labels(verb: &'static str, place: &Place, headers: &HeaderMap) -> metrics::Asked {
+    let apply = text(headers, CONTENT_TYPE) == "application/apply-patch+yaml";
+    let whose = (place.namespace.as_str(), place.name.as_str());
+    metrics::Asked::new(verb, &place.resource, &place.subresource, whose, apply)
 }
 
 /// A request, and how its answer is wanted.
@@ -137,6 +143,7 @@ impl Asked<'_> {
         verb: &'static str,
         place: Place,
         request: Request,
+        running: &mut Option<Running>,
     ) -> Result<Response, Status> {
         let (front, call) = (self.front, self.call);
         let target = Target {
@@ -146,13 +153,13 @@ impl Asked<'_> {
             subresource: place.subresource,
         };
         if matches!(verb, "list" | "watch") {
-            return self.list_or_watch(verb, target).await;
+            return self.list_or_watch(verb, target, running).await;
         }
         front.api.authorize(call, &Api::attributes(verb, &target))?;
         if verb == "get" && target.subresource == "log" {
-            return self.log(&target).await;
+            return self.log(&target, running).await;
         }
-        let place = front.in_flight.enter(verb)?;
+        let place = self.enter(verb, running)?;
         let (parts, body) = request.into_parts();
         let api = &front.api;
         let answer = match verb {
@@ -249,6 +256,7 @@ impl Asked<'_> {
         &self,
         verb: &'static str,
         mut target: Target,
+        running: &mut Option<Running>,
     ) -> Result<Response, Status> {
         let (front, call) = (self.front, self.call);
         let mut options = self.query.list()?;
@@ -274,27 +282,43 @@ impl Asked<'_> {
                         &status,
                         &options,
                         of_the_future,
+                        running.take(),
                     ));
                 }
                 other => other?,
             };
-            front
-                .metrics
-                .answered("watch", &target.resource, "", 200, Instant::now());
             return Ok(watch::serve(
                 front.clone(),
                 watch,
                 target,
                 self.wanted,
                 &options,
+                running.take(),
             ));
         }
-        let place = front.in_flight.enter(verb)?;
+        let place = self.enter(verb, running)?;
         let page = front.api.list(call, &target, &options).await?;
         self.page(&target, page, place)
     }
 
-    async fn log(&self, target: &Target) -> Result<Response, Status> {
+    /// A place among the requests in flight.
+    fn enter(
+        &self,
+        verb: &str,
+        running: &mut Option<Running>,
+    ) -> Result<OwnedSemaphorePermit, Status> {
+        let place = self.front.in_flight.enter(verb);
+        if place.is_err() {
+            running.iter_mut().for_each(Running::terminated);
+        }
+        place
+    }
+
+    async fn log(
+        &self,
+        target: &Target,
+        running: &mut Option<Running>,
+    ) -> Result<Response, Status> {
         let parameters = Parameters(self.query.0.clone());
         let logs = self.front.api.logs(self.call, target, &parameters).await?;
         let body = match logs {
@@ -307,7 +331,11 @@ impl Asked<'_> {
                 HttpBody::from_stream(all.map_ok(|chunk| chunk.data))
             }
         };
-        Ok(answer::with_type(200, "text/plain", body))
+        let response = answer::with_type(200, "text/plain", body);
+        Ok(match running.take() {
+            Some(running) => running.end_with(response),
+            None => response,
+        })
     }
 
     async fn delete_options(

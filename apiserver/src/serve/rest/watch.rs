@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::accept::{Encoding, Negotiated};
 use super::answer;
 use crate::serve::Front;
+use crate::serve::metrics::{Running, WatchEvents};
 use crate::store::{Event, EventKind, WatchBatch};
 use crate::verbs::forms::{self, Around, Shape};
 use crate::verbs::{Form, ListOptions, Target, Watch};
@@ -50,6 +51,32 @@ struct Stream {
     told: i64,
     ends: Instant,
     over: bool,
+    measured: Option<Measured>,
+}
+
+/// The request that the watch is, and what counts its events.
+struct Measured {
+    running: Running,
+    events: WatchEvents,
+}
+
+impl Measured {
+    fn begin(mut running: Running) -> Measured {
+        running.answered(200);
+        Measured {
+            events: running.events(),
+            running,
+        }
+    }
+
+    /// Counts an event as it is sent.
+    fn sent(&self, wanted: Negotiated, event: &[u8]) {
+        let around = match wanted.wire.encoding {
+            Encoding::Protobuf => protobuf::FRAME_LENGTH,
+            Encoding::Json | Encoding::Yaml => 0,
+        };
+        self.events.sent(event.len().saturating_sub(around));
+    }
 }
 
 /// Answers with the events of a watch until it ends.
@@ -59,6 +86,7 @@ pub(super) fn serve(
     target: Target,
     wanted: Negotiated,
     options: &ListOptions,
+    running: Option<Running>,
 ) -> Response {
     let now = Instant::now();
     let ends = now + timeout(options);
@@ -77,6 +105,7 @@ pub(super) fn serve(
         told: options.resource_version.parse().unwrap_or_default(),
         ends,
         over: false,
+        measured: running.map(Measured::begin),
     };
     let chunks = futures::stream::unfold(stream, async |mut stream| {
         let chunk = stream.next().await?;
@@ -104,7 +133,9 @@ pub(super) fn refused(
     status: &Status,
     options: &ListOptions,
     of_the_future: bool,
+    running: Option<Running>,
 ) -> Response {
+    let measured = running.map(Measured::begin);
     let event = framed(wanted, "ERROR", &status.to_json()).unwrap_or_default();
     let silence = if of_the_future {
         FUTURE
@@ -114,8 +145,13 @@ pub(super) fn refused(
     let timeout = timeout(options);
     let body = futures::stream::once(async move {
         tokio::time::sleep(silence.min(timeout)).await;
-        let over = timeout < silence;
-        Ok::<Bytes, Infallible>(if over { Bytes::new() } else { event.into() })
+        if timeout < silence {
+            return Ok::<Bytes, Infallible>(Bytes::new());
+        }
+        if let Some(measured) = measured {
+            measured.sent(wanted, &event);
+        }
+        Ok(event.into())
     });
     answer::with_type(200, media_type(wanted), Body::from_stream(body))
 }
@@ -157,9 +193,15 @@ impl Stream {
 
     fn end(&mut self, status: &Status) -> Bytes {
         self.over = true;
-        framed(self.wanted, "ERROR", &status.to_json())
-            .unwrap_or_default()
-            .into()
+        let event = framed(self.wanted, "ERROR", &status.to_json()).unwrap_or_default();
+        self.count(&event);
+        event.into()
+    }
+
+    fn count(&self, event: &[u8]) {
+        if let Some(measured) = &self.measured {
+            measured.sent(self.wanted, event);
+        }
     }
 
     fn events(&mut self, batch: &WatchBatch) -> Result<Bytes, Status> {
@@ -175,6 +217,9 @@ impl Stream {
         }
         if ended {
             all.extend(self.bookmark(true)?);
+            if let Some(measured) = &self.measured {
+                measured.running.first_state_sent();
+            }
         }
         Ok(all.into())
     }
@@ -202,12 +247,15 @@ impl Stream {
             }
             framed(self.wanted, kind, &object)
         };
-        if !shared {
-            return make().map(Bytes::from);
-        }
-        let shape = Shape::new(&self.target.resource, form, beta, around);
-        let forms = self.front.api.event_forms();
-        forms.shared(&event.object, shape, make)
+        let made = if shared {
+            let shape = Shape::new(&self.target.resource, form, beta, around);
+            let forms = self.front.api.event_forms();
+            forms.shared(&event.object, shape, make)?
+        } else {
+            make()?.into()
+        };
+        self.count(&made);
+        Ok(made)
     }
 
     fn timely_bookmark(&mut self) -> Result<Bytes, Status> {
@@ -241,7 +289,9 @@ impl Stream {
             object["columnDefinitions"] = json!([]);
             object["rows"] = json!([]);
         }
-        framed(self.wanted, "BOOKMARK", object.to_string().as_bytes())
+        let event = framed(self.wanted, "BOOKMARK", object.to_string().as_bytes())?;
+        self.count(&event);
+        Ok(event)
     }
 }
 
