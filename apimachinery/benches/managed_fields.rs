@@ -4,8 +4,7 @@
 
 use std::time::Instant;
 
-use ferrule_apimachinery::apply::{Live, Managers, OneVersion, Ownership, Writer};
-use ferrule_apimachinery::schema::Schema;
+use ferrule_apimachinery::apply::{Live, Managers, Ownership, Writer};
 use serde_json::{Value, json};
 
 const ROUNDS: u32 = 20_000;
@@ -16,18 +15,14 @@ fn rules(
     kind: &'static str,
     subresource: &'static str,
 ) -> Ownership<'static> {
-    let schema = Schema::builtin();
-    Ownership {
-        schema,
-        id: schema.object_type(api_version, kind).expect("a known type"),
-        api_version,
-        kind,
-        subresource,
-        reset: match subresource {
-            "status" => &[&["spec"]],
-            _ => &[&["status"]],
+    let object = Ownership::builtin(api_version, kind).expect("a known type");
+    match subresource {
+        "status" => Ownership {
+            subresource,
+            reset: &[&["spec"]],
+            ..object
         },
-        versions: &OneVersion,
+        _ => object,
     }
 }
 

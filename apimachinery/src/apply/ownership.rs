@@ -103,6 +103,23 @@ const UNOWNED_METADATA: &[&str] = &[
     "resourceVersion",
 ];
 
+impl Ownership<'static> {
+    /// The rules of a kind of the built-in schema that has one version, and a status that writes of the object
+    /// leave alone; `None` when there is no such kind.
+    pub fn builtin(api_version: &'static str, kind: &'static str) -> Option<Ownership<'static>> {
+        let schema = Schema::builtin();
+        Some(Ownership {
+            schema,
+            id: schema.object_type(api_version, kind)?,
+            api_version,
+            kind,
+            subresource: "",
+            reset: &[&["status"]],
+            versions: &OneVersion,
+        })
+    }
+}
+
 impl Ownership<'_> {
     /// The managers after a write that was no apply; `None` when it changed nothing of theirs.
     ///

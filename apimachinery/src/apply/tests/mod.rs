@@ -7,8 +7,7 @@ mod updates;
 
 use serde_json::{Value, json};
 
-use super::{Applied, Live, Managers, OneVersion, Ownership, Writer};
-use crate::schema::Schema;
+use super::{Applied, Live, Managers, Ownership, Writer};
 use crate::status::Status;
 
 pub(super) const NOW: &str = "2026-01-02T03:04:05Z";
@@ -16,16 +15,7 @@ pub(super) const BEFORE: &str = "2025-01-01T00:00:00Z";
 
 /// The rules of a kind.
 pub(super) fn rules(api_version: &'static str, kind: &'static str) -> Ownership<'static> {
-    let schema = Schema::builtin();
-    Ownership {
-        schema,
-        id: schema.object_type(api_version, kind).expect("a known type"),
-        api_version,
-        kind,
-        subresource: "",
-        reset: &[&["status"]],
-        versions: &OneVersion,
-    }
+    Ownership::builtin(api_version, kind).expect("a known type")
 }
 
 /// An object with its owners, as a client sees it.

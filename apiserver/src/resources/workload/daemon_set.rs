@@ -96,9 +96,7 @@ impl Rules for DaemonSet {
         validate_spec(&mut out, new.at("spec"));
         out.extend(meta::validate_update(new, old));
         validate_spec(&mut out, new.at("spec"));
-        let path = Path::new("spec").child("selector");
-        let (after, before) = (new.at("spec").at("selector"), old.at("spec").at("selector"));
-        meta::validate_immutable_selector(&mut out, &path, after, before);
+        super::validate_same_selector(&mut out, new, old);
         out.into_errors()
     }
 

@@ -13,6 +13,7 @@ mod tests_of_sets;
 
 use serde_json::Value;
 
+use super::meta;
 use super::pod::validation;
 use super::problems::{Path, Problems};
 use super::selector;
@@ -57,6 +58,13 @@ fn validate_selector_and_template(out: &mut Problems, path: &Path, spec: &Value)
     let (at, template) = (path.child("template"), spec.at("template"));
     validation::validate_template(out, &at, template);
     validate_restarts(out, &at, template, REPLICATED);
+}
+
+/// The selector of a workload stays what it was.
+fn validate_same_selector(out: &mut Problems, new: &Value, old: &Value) {
+    let path = Path::new("spec").child("selector");
+    let (after, before) = (new.at("spec").at("selector"), old.at("spec").at("selector"));
+    meta::validate_immutable_selector(out, &path, after, before);
 }
 
 /// An empty selector would select all.

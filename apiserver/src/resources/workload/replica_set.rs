@@ -48,9 +48,7 @@ impl Rules for ReplicaSet {
     fn validate_update(&self, new: &Value, old: &Value, _context: &Context<'_>) -> Vec<FieldError> {
         let mut out = meta::validate_update(new, old);
         validate_spec(&mut out, new.at("spec"));
-        let path = Path::new("spec").child("selector");
-        let (after, before) = (new.at("spec").at("selector"), old.at("spec").at("selector"));
-        meta::validate_immutable_selector(&mut out, &path, after, before);
+        super::validate_same_selector(&mut out, new, old);
         out.into_errors()
     }
 
