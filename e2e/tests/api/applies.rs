@@ -6,18 +6,18 @@ use serde_json::{Value, json};
 
 use crate::stage::{Stage, at, causes, managers, map, revision, same, says, text};
 
-fn apply(stage: &Stage, name: &str, query: &str, body: &Value) -> anyhow::Result<Answer> {
+pub fn apply(stage: &Stage, name: &str, query: &str, body: &Value) -> anyhow::Result<Answer> {
     stage
         .rest
         .patch("apply", &format!("{}/{name}?{query}", stage.maps()), body)
 }
 
-fn data(name: &str, data: Value) -> Value {
+pub fn data(name: &str, data: Value) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data})
 }
 
 /// A Deployment as it is applied.
-fn web(spec: Value) -> Value {
+pub fn web(spec: Value) -> Value {
     let mut object = json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
         "spec": {
@@ -35,7 +35,7 @@ fn web(spec: Value) -> Value {
     object
 }
 
-fn apply_web(stage: &Stage, part: &str, query: &str, body: &Value) -> anyhow::Result<Answer> {
+pub fn apply_web(stage: &Stage, part: &str, query: &str, body: &Value) -> anyhow::Result<Answer> {
     let path = format!("{}/web{part}?{query}", stage.of("apps/v1", "deployments"));
     stage.rest.patch("apply", &path, body)
 }
@@ -207,163 +207,6 @@ pub fn an_update_takes_a_field_and_apply_takes_it_back(stage: &Stage) -> anyhow:
     let forced = apply_web(stage, "", "fieldManager=one&force=true", &body)?.ok()?;
     same("forced", at(&forced, "spec.replicas"), &json!(0))?;
     same("left alone", at(&forced, "spec.minReadySeconds"), &json!(5))
-}
-
-pub fn what_is_left_out_is_removed_unless_somebody_else_has_it(
-    stage: &Stage,
-) -> anyhow::Result<()> {
-    let port = |port: u16| json!({"containerPort": port, "protocol": "TCP"});
-    let containers = |ports: Value| {
-        json!({
-            "metadata": {"labels": {"app": "web"}},
-            "spec": {"containers": [{"name": "c", "image": "nginx", "ports": ports}]},
-        })
-    };
-    let both =
-        web(json!({"template": containers(json!([port(80), port(81)])), "minReadySeconds": 3}));
-    apply_web(stage, "", "fieldManager=one", &both)?.ok()?;
-    let shared = web(json!({"template": containers(json!([port(81)]))}));
-    apply_web(stage, "", "fieldManager=two", &shared)?.ok()?;
-    let none = apply_web(stage, "", "fieldManager=one", &web(json!({})))?.ok()?;
-    let left = at(&none, "spec.template.spec.containers.0.ports");
-    same("the shared port", left, &json!([port(81)]))?;
-    same(
-        "a field alone",
-        at(&none, "spec.minReadySeconds"),
-        &Value::Null,
-    )?;
-    let none = apply_web(stage, "", "fieldManager=two", &web(json!({})))?.ok()?;
-    let left = at(&none, "spec.template.spec.containers.0.ports");
-    same("now nobody has it", left, &Value::Null)?;
-    // A field with a default comes back with it.
-    apply_web(
-        stage,
-        "",
-        "fieldManager=one",
-        &web(json!({"revisionHistoryLimit": 3})),
-    )?
-    .ok()?;
-    let back = apply_web(stage, "", "fieldManager=one", &web(json!({})))?.ok()?;
-    same(
-        "the default",
-        at(&back, "spec.revisionHistoryLimit"),
-        &json!(10),
-    )
-}
-
-pub fn a_list_item_goes_with_its_applier_though_others_wrote_in_it(
-    stage: &Stage,
-) -> anyhow::Result<()> {
-    apply_web(stage, "", "fieldManager=one", &web(json!({})))?.ok()?;
-    let path = format!(
-        "{}/web?fieldManager=controller",
-        stage.of("apps/v1", "deployments")
-    );
-    let inside = json!({"spec": {"template": {"spec": {"containers": [{"name": "c", "workingDir": "/x"}]}}}});
-    stage.rest.patch("strategic-merge", &path, &inside)?.ok()?;
-    let other = web(json!({"template": {
-        "metadata": {"labels": {"app": "web"}},
-        "spec": {"containers": [{"name": "other", "image": "nginx"}]},
-    }}));
-    let replaced = apply_web(stage, "", "fieldManager=one", &other)?.ok()?;
-    let containers = at(&replaced, "spec.template.spec.containers").as_array();
-    let names: Vec<&str> = containers
-        .into_iter()
-        .flatten()
-        .map(|one| text(one, "name"))
-        .collect();
-    same("containers", names, ["other"])
-}
-
-pub fn keys_of_lists_have_their_defaults(stage: &Stage) -> anyhow::Result<()> {
-    let named = |name: &str, port: Value| {
-        let mut port = port;
-        port["name"] = json!(name);
-        web(json!({"template": {
-            "metadata": {"labels": {"app": "web"}},
-            "spec": {"containers": [{"name": "c", "image": "nginx", "ports": [port]}]},
-        }}))
-    };
-    let first = named("foo", json!({"containerPort": 80}));
-    apply_web(stage, "", "fieldManager=one", &first)?.ok()?;
-    let second = named("bar", json!({"containerPort": 80, "protocol": "TCP"}));
-    let status = apply_web(stage, "", "fieldManager=two", &second)?.refused(409)?;
-    same(
-        "one port, one conflict",
-        causes(&status),
-        [(
-            "FieldManagerConflict",
-            ".spec.template.spec.containers[name=\"c\"].ports[containerPort=80,protocol=\"TCP\"].name",
-        )],
-    )
-}
-
-pub fn sets_are_shared_item_by_item_and_atomic_values_whole(stage: &Stage) -> anyhow::Result<()> {
-    let with = |finalizers: Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "set", "finalizers": finalizers}});
-    apply(
-        stage,
-        "set",
-        "fieldManager=one",
-        &with(json!(["a.example/x"])),
-    )?
-    .ok()?;
-    let both = apply(
-        stage,
-        "set",
-        "fieldManager=two",
-        &with(json!(["b.example/y"])),
-    )?
-    .ok()?;
-    same(
-        "both",
-        at(&both, "metadata.finalizers"),
-        &json!(["a.example/x", "b.example/y"]),
-    )?;
-    let mine = apply(stage, "set", "fieldManager=one", &with(json!([])))?.ok()?;
-    same(
-        "mine is gone",
-        at(&mine, "metadata.finalizers"),
-        &json!(["b.example/y"]),
-    )?;
-    apply(stage, "set", "fieldManager=two", &with(json!([])))?.ok()?;
-
-    let command = |words: Value| {
-        web(json!({"template": {
-            "metadata": {"labels": {"app": "web"}},
-            "spec": {"containers": [{"name": "c", "image": "nginx", "command": words}]},
-        }}))
-    };
-    apply_web(stage, "", "fieldManager=one", &command(json!(["a", "b"])))?.ok()?;
-    let status =
-        apply_web(stage, "", "fieldManager=two", &command(json!(["a", "c"])))?.refused(409)?;
-    same(
-        "the whole list",
-        causes(&status),
-        [(
-            "FieldManagerConflict",
-            ".spec.template.spec.containers[name=\"c\"].command",
-        )],
-    )
-}
-
-pub fn two_appliers_share_a_map(stage: &Stage) -> anyhow::Result<()> {
-    apply(
-        stage,
-        "a",
-        "fieldManager=one",
-        &data("a", json!({"x": "1"})),
-    )?
-    .ok()?;
-    let both = apply(
-        stage,
-        "a",
-        "fieldManager=two",
-        &data("a", json!({"y": "2"})),
-    )?
-    .ok()?;
-    same("both", &both["data"], &json!({"x": "1", "y": "2"}))?;
-    let emptied = apply(stage, "a", "fieldManager=one", &data("a", json!({})))?.ok()?;
-    same("the other's", &emptied["data"], &json!({"y": "2"}))
 }
 
 pub fn the_status_is_applied_to_its_subresource(stage: &Stage) -> anyhow::Result<()> {

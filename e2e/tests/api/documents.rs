@@ -219,3 +219,84 @@ pub fn metrics_have_upstreams_names(stage: &Stage) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+pub fn metrics_count_what_a_watch_is_sent(stage: &Stage) -> anyhow::Result<()> {
+    // Other tests watch as well: the counts may be larger.
+    let counted = || -> anyhow::Result<[f64; 2]> {
+        let text = stage.rest.get("/metrics")?.text();
+        let of = |name: &str| -> anyhow::Result<f64> {
+            let head = format!("{name}{{group=\"\",resource=\"configmaps\",version=\"v1\"}} ");
+            let value = text.lines().find_map(|line| line.strip_prefix(&head));
+            Ok(value.map_or(Ok(0.0), str::parse)?)
+        };
+        Ok([
+            of("apiserver_watch_events_total")?,
+            of("apiserver_watch_events_sizes_sum")?,
+        ])
+    };
+    let before = counted()?;
+    let watch = stage.rest.watch(&format!("{}?watch=true", stage.maps()))?;
+    let mut bytes = 0;
+    for name in ["a", "b", "c"] {
+        stage.make_map(name, serde_json::json!({}))?;
+        let event = watch.next()?.context("the watch has ended")?;
+        bytes += event.to_string().len();
+    }
+    let after = counted()?;
+    ensure!(after[0] >= before[0] + 3.0, "{before:?} {after:?}");
+    ensure!(after[1] >= before[1] + bytes as f64, "{before:?} {after:?}");
+    Ok(())
+}
+
+pub fn documents_that_are_no_objects_have_upstreams_line_breaks(
+    stage: &Stage,
+) -> anyhow::Result<()> {
+    let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+    let discovery = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    let json = "application/json";
+    for (path, accept, begin, end) in [
+        ("/version", json, "{\n  \"major\": \"1\",\n", "\"\n}"),
+        (
+            "/",
+            json,
+            "{\n  \"paths\": [\n    \"/api\",\n",
+            "\"\n  ]\n}",
+        ),
+        ("/openapi/v3", json, "{\"paths\":{\"", "\"}}}"),
+        ("/api", json, "{\"kind\":\"APIVersions\",", "}\n"),
+        ("/apis", json, "{\"apiVersion\":\"v1\",", "}\n"),
+        (
+            "/apis",
+            discovery,
+            "{\"apiVersion\":\"apidiscovery.k8s.io/v2\",",
+            "}\n",
+        ),
+        (
+            "/api/v1/nothing",
+            json,
+            "{\"apiVersion\":\"v1\",\"code\":404,",
+            "}\n",
+        ),
+        // Where no encoding was agreed on, failures are written by themselves.
+        (
+            "/api/v1/namespaces",
+            "text/plain",
+            "{\n  \"apiVersion\": \"v1\",\n  \"code\": 406,\n",
+            "\n}",
+        ),
+        (
+            "/api/v1/namespaces/nothing",
+            table,
+            "{\n  \"apiVersion\": \"v1\",\n  \"code\": 404,\n",
+            "\n}",
+        ),
+    ] {
+        let answer = stage.rest.request("GET", path).accept(accept).send()?;
+        let text = answer.text();
+        ensure!(
+            text.starts_with(begin) && text.ends_with(end),
+            "{path} as {accept}: {text:?}"
+        );
+    }
+    Ok(())
+}

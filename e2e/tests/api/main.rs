@@ -17,10 +17,13 @@ mod negotiation;
 mod operations;
 mod owners;
 mod patches;
+mod resumptions;
+mod shares;
 mod strictness;
 mod subresources;
 mod tables;
 mod versions;
+mod volumes;
 mod watches;
 mod writes;
 
@@ -44,8 +47,8 @@ const TESTS: &[Test<Run>] = tests![
     versions::an_exact_list_goes_on_at_its_revision,
     versions::initial_events_are_for_watches_only,
     watches::each_watch_sees_what_it_selects,
-    watches::a_watch_starts_after_the_revision_that_it_names,
-    watches::a_watch_resumes_where_another_one_ended,
+    resumptions::a_watch_starts_after_the_revision_that_it_names,
+    resumptions::a_watch_resumes_where_another_one_ended,
     watches::an_object_that_leaves_a_selector_is_deleted_for_its_watchers,
     watches::a_field_selector_follows_a_pod_to_its_node,
     watches::concurrent_watches_see_the_same_order,
@@ -56,8 +59,8 @@ const TESTS: &[Test<Run>] = tests![
     watches::a_watch_ends_at_its_timeout,
     watches::the_old_paths_below_watch_work,
     watches::a_watch_of_all_namespaces_sees_each,
-    watches::a_watch_resumes_across_a_restart_of_the_server,
-    watches::a_revision_that_is_too_old_is_told_with_410,
+    resumptions::a_watch_resumes_across_a_restart_of_the_server,
+    resumptions::a_revision_that_is_too_old_is_told_with_410,
     watches::an_unknown_resource_cannot_be_watched,
     tables::a_pod_as_a_table_has_its_columns,
     tables::a_table_carries_as_much_of_the_object_as_is_wanted,
@@ -80,7 +83,9 @@ const TESTS: &[Test<Run>] = tests![
     documents::the_old_document_comes_as_json_and_as_protobuf,
     documents::documents_come_compressed,
     documents::health_is_told_by_check,
+    documents::documents_that_are_no_objects_have_upstreams_line_breaks,
     documents::metrics_have_upstreams_names,
+    documents::metrics_count_what_a_watch_is_sent,
     strictness::strict_writes_with_faults_are_refused,
     strictness::faults_are_warned_of_by_default,
     strictness::faults_are_ignored_when_asked_for,
@@ -92,11 +97,11 @@ const TESTS: &[Test<Run>] = tests![
     applies::what_changes_nothing_is_not_written,
     applies::conflicts_name_the_field_and_its_owner,
     applies::an_update_takes_a_field_and_apply_takes_it_back,
-    applies::what_is_left_out_is_removed_unless_somebody_else_has_it,
-    applies::a_list_item_goes_with_its_applier_though_others_wrote_in_it,
-    applies::keys_of_lists_have_their_defaults,
-    applies::sets_are_shared_item_by_item_and_atomic_values_whole,
-    applies::two_appliers_share_a_map,
+    shares::what_is_left_out_is_removed_unless_somebody_else_has_it,
+    shares::a_list_item_goes_with_its_applier_though_others_wrote_in_it,
+    shares::keys_of_lists_have_their_defaults,
+    shares::sets_are_shared_item_by_item_and_atomic_values_whole,
+    shares::two_appliers_share_a_map,
     applies::the_status_is_applied_to_its_subresource,
     applies::a_scale_is_applied_to_its_subresource,
     applies::a_dry_run_keeps_nothing,
@@ -160,7 +165,9 @@ const TESTS: &[Test<Run>] = tests![
     lifecycles::a_deployment_makes_its_replica_sets,
     lifecycles::a_priority_is_resolved_when_a_pod_is_made,
     lifecycles::a_pod_may_change_little,
-    lifecycles::claims_and_volumes_find_each_other,
+    volumes::claims_and_volumes_are_held,
+    volumes::a_claim_goes_when_no_pod_uses_it_any_more,
+    volumes::a_volume_goes_when_it_is_not_bound_any_more,
 ];
 
 fn main() -> ExitCode {

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use crate::discovery;
 use crate::kinds::{Sample, sample};
-use crate::stage::{Stage, at, items, names, revision, same, text, within};
+use crate::stage::{
+    Stage, at, includes, items, names, revision, same, text, within, without_owners,
+};
 
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
@@ -331,12 +333,6 @@ impl Kind<'_> {
                 if text(&object, "metadata.uid") != uid {
                     return Ok(());
                 }
-                // No controller here takes the protection of volumes away.
-                let finalizers = at(&object, "metadata.finalizers").to_string();
-                if finalizers.contains("/pv-protection") || finalizers.contains("/pvc-protection") {
-                    let free = json!({"metadata": {"finalizers": null}});
-                    self.rest().patch("merge", path, &free)?;
-                }
                 anyhow::bail!("{answer}");
             }
             answer.refused(404).map(drop)
@@ -399,31 +395,6 @@ impl Kind<'_> {
         }
         Ok(())
     }
-}
-
-/// An object as it is but for its managedFields, whose order follows the clock.
-fn without_owners(mut object: Value) -> Value {
-    if let Some(metadata) = object["metadata"].as_object_mut() {
-        metadata.remove("managedFields");
-    }
-    object
-}
-
-/// Fails unless all of a part is in a whole; lists contain each item.
-fn includes(what: &str, whole: &Value, part: &Value) -> anyhow::Result<()> {
-    fn inside(whole: &Value, part: &Value) -> bool {
-        match (whole, part) {
-            (Value::Object(whole), Value::Object(part)) => part
-                .iter()
-                .all(|(field, value)| whole.get(field).is_some_and(|own| inside(own, value))),
-            (Value::Array(whole), Value::Array(part)) => part
-                .iter()
-                .all(|value| whole.iter().any(|own| inside(own, value))),
-            _ => whole == part,
-        }
-    }
-    ensure!(inside(whole, part), "{what}: {part} is not in {whole}");
-    Ok(())
 }
 
 pub fn every_kind_supports_its_operations(stage: &Stage) -> anyhow::Result<()> {

@@ -188,3 +188,28 @@ pub fn causes(status: &Value) -> Vec<(&str, &str)> {
         .map(|cause| (text(cause, "reason"), text(cause, "field")))
         .collect()
 }
+
+/// An object as it is but for its managedFields, whose order follows the clock.
+pub fn without_owners(mut object: Value) -> Value {
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove("managedFields");
+    }
+    object
+}
+
+/// Fails unless all of a part is in a whole; lists contain each item.
+pub fn includes(what: &str, whole: &Value, part: &Value) -> anyhow::Result<()> {
+    fn inside(whole: &Value, part: &Value) -> bool {
+        match (whole, part) {
+            (Value::Object(whole), Value::Object(part)) => part
+                .iter()
+                .all(|(field, value)| whole.get(field).is_some_and(|own| inside(own, value))),
+            (Value::Array(whole), Value::Array(part)) => part
+                .iter()
+                .all(|value| whole.iter().any(|own| inside(own, value))),
+            _ => whole == part,
+        }
+    }
+    ensure!(inside(whole, part), "{what}: {part} is not in {whole}");
+    Ok(())
+}
