@@ -51,7 +51,7 @@ for name in "${targets[@]}"; do
   before=$(ls "$work/found/$name" | wc -l)
   started=$(date +%s)
   confined "$programs/$name" "$work/corpus/$name" "$work/seeds/$name" \
-    -max_total_time=$((minutes * 60)) -timeout=5 -rss_limit_mb=2048 -max_len=65536 \
+    -max_total_time=$((minutes * 60)) -timeout=10 -rss_limit_mb=2048 -max_len=65536 \
     -dict="$work/seeds/dictionary" -artifact_prefix="$work/found/$name/" -print_final_stats=1 >"$log" 2>&1 || status=1
   took=$(($(date +%s) - started))
   stat() { sed -n "s/^stat::$1: *//p" "$log" | tail -n 1; }
