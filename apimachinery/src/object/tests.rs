@@ -121,3 +121,33 @@ fn managed_fields_are_kept_apart_from_the_tree() {
     assert_eq!(&*without_managed_fields(pod), pod);
     assert_eq!(&*without_managed_fields(b"no JSON"), b"no JSON");
 }
+
+#[test]
+fn blanks_of_opaque_values_are_remembered_beside_the_object() {
+    let scheme = Scheme::builtin();
+    let resource = scheme
+        .lookup("resource.k8s.io", "v1", "deviceclasses")
+        .unwrap();
+    let mut object = json!({"apiVersion": "resource.k8s.io/v1", "kind": "DeviceClass", "metadata": {"name": "a"}, "spec": {}});
+    let plain = canonicalize(object.clone(), resource);
+    set_spaced(&mut object);
+    let spaced = canonicalize(object.clone(), resource);
+    let read = |bytes: &Bytes| Stored::parse(resource, bytes.clone(), 7, 7).unwrap();
+    assert!(read(&spaced).is_spaced() && !read(&plain).is_spaced());
+    assert_eq!(
+        read(&spaced).to_value().unwrap(),
+        read(&plain).to_value().unwrap()
+    );
+    assert!(take_spaced(&mut object) && !take_spaced(&mut object));
+    assert_eq!(canonicalize(object, resource), plain);
+}
+
+#[test]
+fn floats_keep_their_value() {
+    // The nearest number is found for each, not a neighbour of it.
+    for text in ["1.0000000013533281", "0.1", "2.2250738585072014e-308"] {
+        let value: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(value.as_f64(), text.parse::<f64>().ok(), "{text}");
+        assert_eq!(value.to_string(), text);
+    }
+}
