@@ -122,6 +122,11 @@ pub trait Rules: Send + Sync {
     /// Fills in what the client left out. Idempotent.
     fn default(&self, _object: &mut Value) {}
 
+    /// What every request for the kind is told, whatever its verb.
+    fn deprecation(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether opaque values of an object's JSON have blanks, where upstream counts these as content.
     fn is_spaced(&self, _json: &[u8]) -> bool {
         false

@@ -201,6 +201,7 @@ impl ResourcesService {
                     .api
                     .authorize(&call, &Api::attributes(verb, &target))?;
             }
+            front.api.warn_of_deprecation(&call, &target);
             let place = front.in_flight.enter(verb);
             let _place = place.inspect_err(|_| running.terminated())?;
             run(&front.api, &call, &target, message).await

@@ -52,6 +52,7 @@ use tokio::time::Instant;
 
 use crate::admission::TolerationSeconds;
 use crate::auth::{self, Attributes};
+use crate::resources;
 use crate::store::{ReadAt, Snapshot, Store};
 use warnings::Warnings;
 
@@ -281,6 +282,13 @@ impl Api {
             return Ok(());
         }
         auth::authorize(call.identity.as_ref(), attributes, self)
+    }
+
+    /// Warns of a kind that has a successor.
+    pub fn warn_of_deprecation(&self, call: &Call, target: &Target) {
+        if let Some(warning) = resources::rules_for(&target.resource).deprecation() {
+            call.warn(warning);
+        }
     }
 
     /// As [`Api::authorize`], for a verb whose selectors count.

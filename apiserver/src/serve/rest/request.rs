@@ -152,6 +152,7 @@ impl Asked<'_> {
             name: place.name,
             subresource: place.subresource,
         };
+        front.api.warn_of_deprecation(call, &target);
         if matches!(verb, "list" | "watch") {
             return self.list_or_watch(verb, target, running).await;
         }
