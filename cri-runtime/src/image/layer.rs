@@ -190,16 +190,23 @@ fn still_inside(target: &Path, relative: &Path) -> Option<PathBuf> {
     (inside && is_dir).then_some(path)
 }
 
-/// The parent directory, made if need be; an error when a link on the way leads out.
+/// The parent directory, made if need be; an error when a link on the way leads out, before anything is made there.
 fn parent_inside(target: &Path, parent: &Path) -> io::Result<PathBuf> {
-    let directory = target.join(parent);
-    fs::create_dir_all(&directory)?;
-    let real = directory.canonicalize()?;
-    if !real.starts_with(target.canonicalize()?) {
-        return Err(io::Error::other(format!(
-            "{} leads out of the layer",
-            parent.display()
-        )));
+    let root = target.canonicalize()?;
+    let mut real = root.clone();
+    for part in parent {
+        let next = real.join(part);
+        real = match fs::symlink_metadata(&next) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir(&next)?;
+                next
+            }
+            _ => next.canonicalize()?,
+        };
+        if !real.starts_with(&root) {
+            let path = parent.display();
+            return Err(io::Error::other(format!("{path} leads out of the layer")));
+        }
     }
     Ok(real)
 }
@@ -353,6 +360,21 @@ mod tests {
         assert!(layer.join("in/etc").is_dir());
         let mode = fs::metadata(&neighbour).expect("it is there").mode();
         assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[test]
+    fn nothing_is_made_behind_a_link_that_leads_out() {
+        let outside = tempfile::tempdir().expect("temporary directory");
+        let layer = outside.path().join("layer");
+        fs::create_dir(&layer).expect("a directory");
+        std::os::unix::fs::symlink("..", layer.join("up")).expect("a link");
+        for name in ["up/new/pipe", "up/new/.wh.x", "a/b"] {
+            let parent = Path::new(name).parent().expect("it has one");
+            let made = parent_inside(&layer, parent);
+            assert_eq!(made.is_ok(), name == "a/b", "{name}");
+        }
+        assert!(layer.join("a").is_dir());
+        assert!(!outside.path().join("new").exists());
     }
 
     #[test]
