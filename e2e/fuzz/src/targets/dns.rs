@@ -123,7 +123,22 @@ pub fn dns(data: &[u8]) {
     let kept = Kept::default();
     RUNTIME.block_on(HANDLER.handle_request::<_, TokioTime>(&request, kept.clone()));
     let answer = kept.0.lock().expect("one thread");
-    if !answer.is_empty() {
+    // An answer repeats the question: a name that goes on in the header reads differently there.
+    if !answer.is_empty() && !points_back(data) {
         Message::from_vec(&answer).expect("an answer is a message");
     }
+}
+
+/// Whether the first name of a message goes on somewhere before it, where no name can be.
+fn points_back(message: &[u8]) -> bool {
+    const POINTER: u8 = 0xc0;
+    let mut at = 12;
+    while let Some(&length) = message.get(at) {
+        match length {
+            0 => return false,
+            POINTER.. => return true,
+            length => at += 1 + usize::from(length),
+        }
+    }
+    false
 }
