@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::args::FileArgs;
 use crate::error::{Error, Result};
+use crate::commands::set::fits;
 use crate::kustomize;
 
 /// The largest file that is read.
@@ -52,10 +53,13 @@ pub fn read(args: &FileArgs, command: &str) -> Result<Vec<FromFile>> {
             continue;
         }
         let path = Path::new(name);
-        if !path.exists() {
+        let files = match path.exists() {
+            true => files(path, args.recursive)?,
+            false => matching(name),
+        };
+        if files.is_empty() && !path.exists() {
             return Err(Error::local(format!("the path {name:?} does not exist")));
         }
-        let files = files(path, args.recursive)?;
         if files.is_empty() {
             return Err(Error::local(format!(
                 "error reading [{name}]: recognized file extensions are [.json .yaml .yml]"
@@ -76,6 +80,26 @@ pub fn read(args: &FileArgs, command: &str) -> Result<Vec<FromFile>> {
         return Err(Error::local(format!("no objects passed to {command}")));
     }
     Ok(objects)
+}
+
+/// The files that a pattern with `*` in its last part fits.
+fn matching(pattern: &str) -> Vec<PathBuf> {
+    let (folder, last) = match pattern.rsplit_once('/') {
+        Some((folder, last)) => (PathBuf::from(format!("{folder}/")), last),
+        None => (PathBuf::new(), pattern),
+    };
+    let place = match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder.as_path(),
+    };
+    let entries = std::fs::read_dir(place).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut found: Vec<PathBuf> = names
+        .filter(|name| last.contains('*') && fits(name, last))
+        .map(|name| folder.join(name))
+        .collect();
+    found.sort();
+    found
 }
 
 /// A file itself, or the manifests of a folder in the order of their names.
@@ -118,8 +142,13 @@ fn parse(text: &str, source: &str, objects: &mut Vec<FromFile>) -> Result<()> {
 
 /// Upstream reads YAML by turning it into JSON.
 fn reason(error: &impl std::fmt::Display) -> String {
+    format!("error converting YAML to JSON: {}", yaml_fault(error))
+}
+
+/// What is wrong with a YAML text, in upstream's words.
+pub fn yaml_fault(error: &impl std::fmt::Display) -> String {
     let text = error.to_string();
-    let text = match text.split_once("while parsing a ") {
+    match text.split_once("while parsing a ") {
         Some((head, tail)) => {
             format!(
                 "{head}{}",
@@ -127,8 +156,31 @@ fn reason(error: &impl std::fmt::Display) -> String {
             )
         }
         None => text,
-    };
-    format!("error converting YAML to JSON: {text}")
+    }
+}
+
+/// What every object says of itself are texts: a label like `1` or `y` is none.
+pub fn check_metadata(object: &Value, source: &str) -> std::result::Result<(), String> {
+    let metadata = &object["metadata"];
+    let plain = ["name", "generateName", "namespace"].map(|field| (field, &metadata[field]));
+    let maps = ["labels", "annotations"].into_iter().flat_map(|field| {
+        let entries = metadata[field].as_object().into_iter().flatten();
+        entries.map(move |(_, value)| (field, value))
+    });
+    for (field, value) in plain.into_iter().chain(maps) {
+        let found = match value {
+            Value::Null | Value::String(_) => continue,
+            Value::Bool(_) => "bool",
+            Value::Number(_) => "number",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        return Err(format!(
+            "unable to decode {source:?}: json: cannot unmarshal {found} into Go struct field ObjectMeta.metadata.{field} of \
+             type string"
+        ));
+    }
+    Ok(())
 }
 
 fn take_apart(document: Value, source: &str, objects: &mut Vec<FromFile>) -> Result<()> {
@@ -146,6 +198,7 @@ fn take_apart(document: Value, source: &str, objects: &mut Vec<FromFile>) -> Res
             Ok(())
         }
         Value::Object(_) => {
+            check_metadata(&document, source).map_err(Error::local)?;
             objects.push(FromFile {
                 object: document,
                 source: source.to_owned(),

@@ -5,7 +5,7 @@ use ferrule_apimachinery::status::Status;
 use ferrule_proto::v1::ApiResource;
 use serde_json::json;
 
-use crate::commands::{apply, mark, node, rollout};
+use crate::commands::{apply, mark, rollout};
 use crate::describe::Text;
 use crate::error::Error;
 use crate::output::columns::Columns;
@@ -356,38 +356,6 @@ fn changes_of_labels_stand_behind_the_objects() {
         assert!(
             mark::changes(&words(line), mark::Mark::Label).is_err(),
             "{line}"
-        );
-    }
-}
-
-#[test]
-fn taints_are_added_replaced_and_removed() {
-    let there = [json!({"key": "a", "value": "x", "effect": "NoSchedule"})];
-    let apply = |specs: &str, overwrite| {
-        node::changes(&words(specs))
-            .and_then(|changes| node::apply(&there, &changes, "one", overwrite))
-            .map(|(taints, done)| (taints.len(), done))
-            .map_err(|error| error.to_string())
-    };
-    let cases = [
-        ("b=y:NoExecute", false, Ok((2, "tainted"))),
-        ("a=y:NoSchedule", true, Ok((1, "modified"))),
-        ("a-", false, Ok((0, "untainted"))),
-        ("a:NoSchedule-", false, Ok((0, "untainted"))),
-        ("b-", false, Err("error: taint \"b\" not found")),
-        (
-            "a=y:NoSchedule",
-            false,
-            Err(
-                "error: node one already has a taint(s) with same effect(s) and --overwrite is false",
-            ),
-        ),
-    ];
-    for (specs, overwrite, expected) in cases {
-        assert_eq!(
-            apply(specs, overwrite),
-            expected.map_err(str::to_owned),
-            "{specs}"
         );
     }
 }

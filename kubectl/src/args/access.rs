@@ -2,13 +2,15 @@
 
 use clap::{Args, Subcommand};
 
-use super::{FileArgs, PrintArgs, WriteArgs};
+use super::{DryRun, FileArgs, PrintArgs, WriteArgs};
 
 /// Commands below `auth`.
 #[derive(Subcommand, Clone, Debug)]
 pub enum AuthCommand {
     /// Check whether an action is allowed.
     CanI(CanIArgs),
+    /// Reconciles rules for RBAC role, role binding, cluster role, and cluster role binding objects.
+    Reconcile(ReconcileArgs),
     /// Experimental: Check self subject attributes.
     Whoami(WhoamiArgs),
 }
@@ -33,6 +35,29 @@ pub struct CanIArgs {
     /// If true, prints allowed actions without headers.
     #[arg(long)]
     pub no_headers: bool,
+}
+
+/// Flags of `auth reconcile`.
+#[derive(Args, Clone, Debug)]
+pub struct ReconcileArgs {
+    /// Nothing else is expected.
+    #[arg(hide = true)]
+    pub words: Vec<String>,
+    /// Files with the objects.
+    #[command(flatten)]
+    pub files: FileArgs,
+    /// If true, removes extra permissions added to roles.
+    #[arg(long)]
+    pub remove_extra_permissions: bool,
+    /// If true, removes extra subjects added to rolebindings.
+    #[arg(long)]
+    pub remove_extra_subjects: bool,
+    /// Must be "none", "server", or "client".
+    #[arg(long, value_enum, default_value = "none", num_args = 0..=1, require_equals = true, default_missing_value = "client")]
+    pub dry_run: DryRun,
+    /// How the objects are printed.
+    #[command(flatten)]
+    pub print: PrintArgs,
 }
 
 /// Flags of `auth whoami`.

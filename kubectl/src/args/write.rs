@@ -109,6 +109,9 @@ pub struct ViewLastAppliedArgs {
 /// Flags of `apply set-last-applied`.
 #[derive(Args, Clone, Debug)]
 pub struct SetLastAppliedArgs {
+    /// Nothing is expected here.
+    #[arg(hide = true)]
+    pub words: Vec<String>,
     /// Filename, directory, or '-' for standard input.
     #[arg(short = 'f', long, value_name = "FILE", value_delimiter = ',')]
     pub filename: Vec<String>,

@@ -50,6 +50,7 @@ pub mod set_image;
 pub mod set_resources;
 pub mod set_selector;
 pub mod sort;
+pub mod taint;
 pub mod terminal;
 pub mod version;
 pub mod wait;
@@ -130,7 +131,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<()> {
         Command::Label(args) => mark::run(session, &args, mark::Mark::Label).await,
         Command::Annotate(args) => mark::run(session, &args, mark::Mark::Annotation).await,
         Command::Wait(args) => wait::run(session, &args).await,
-        Command::Taint(args) => node::taint(session, &args).await,
+        Command::Taint(args) => taint::run(session, &args).await,
         Command::Drain(args) => drain::run(session, &args).await,
         Command::Cordon(args) => node::cordon(session, &args, true).await,
         Command::Uncordon(args) => node::cordon(session, &args, false).await,
@@ -139,6 +140,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<()> {
         Command::ClusterInfo(args) => cluster_info::run(session, &args).await,
         Command::Explain(args) => explain::run(session, &args).await,
         Command::Auth(AuthCommand::CanI(args)) => auth::can_i(session, &args).await,
+        Command::Auth(AuthCommand::Reconcile(args)) => auth::reconcile::run(session, &args).await,
         Command::Auth(AuthCommand::Whoami(args)) => auth::whoami(session, &args).await,
         Command::Certificate(command) => certificate::run(session, &command).await,
         Command::Autoscale(args) => autoscale::run(session, &args).await,

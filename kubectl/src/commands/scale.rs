@@ -29,6 +29,11 @@ pub async fn run(session: &Session, args: &ScaleArgs) -> Result<()> {
         }
         Some(replicas) => replicas,
     };
+    if args.current_replicas < -1 {
+        return Err(Error::local(
+            "The --current-replicas must specify an integer of -1 or greater",
+        ));
+    }
     let report = Report::of(&args.print, args.dry_run)?;
     let mut errors = Vec::new();
     let selection = Selection {
@@ -40,25 +45,56 @@ pub async fn run(session: &Session, args: &ScaleArgs) -> Result<()> {
         ..Selection::default()
     };
     let found = select::read(session, &selection, &mut errors).await?;
+    let versioned = args.resource_version.as_deref().unwrap_or_default() != "";
+    if versioned && found.len() > 1 {
+        return Err(Error::local(
+            "cannot use --resource-version with multiple resources",
+        ));
+    }
     if found.is_empty() && errors.is_empty() {
         return Err(Error::local("no objects passed to scale"));
     }
-    for one in found {
-        let place = at(&one.resource, &one.namespace)
-            .name(&one.name)
-            .subresource("scale");
-        if let Err(error) = scale_until_done(session, &place, args, replicas).await {
-            errors.push(error);
-            continue;
+    for mut one in found {
+        if args.dry_run != DryRun::Client {
+            let place = at(&one.resource, &one.namespace)
+                .name(&one.name)
+                .subresource("scale");
+            scale_until_done(session, &place, args, replicas).await?;
+            if !args.timeout.is_zero() && args.dry_run == DryRun::None {
+                wait_until_scaled(session, &place, args, &one.name, replicas).await?;
+            }
         }
-        let mut object = one.object;
-        if !report.format.is_table() && args.dry_run == DryRun::None {
-            let place = at(&one.resource, &one.namespace).name(&one.name);
-            object = session.client.get(&place).await?.parse()?;
+        // Elsewhere the number may stand at another place.
+        if matches!(one.resource.group.as_str(), "" | "apps") {
+            one.object["spec"]["replicas"] = Value::from(replicas);
         }
-        report.print(&object, &one.resource, "scaled")?;
+        report.print(&one.object, &one.resource, "scaled")?;
     }
     Error::all(errors)
+}
+
+/// Waits until as many replicas are there, or somebody else wants another number.
+async fn wait_until_scaled(
+    session: &Session,
+    place: &At,
+    args: &ScaleArgs,
+    name: &str,
+    replicas: i64,
+) -> Result<()> {
+    let until = Instant::now() + args.timeout;
+    loop {
+        let scale: Value = session.client.get(place).await?.parse()?;
+        let count = |field: &str| scale[field]["replicas"].as_i64().unwrap_or(0);
+        if count("spec") != replicas || count("status") == replicas {
+            return Ok(());
+        }
+        if Instant::now() + PAUSE > until {
+            return Err(Error::local(format!(
+                "timed out waiting for {name:?} to be synced"
+            )));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// Scales one object; tries again when it was changed between the look at it and the change.
@@ -80,39 +116,35 @@ async fn scale_until_done(
 }
 
 async fn scale(session: &Session, place: &At, args: &ScaleArgs, replicas: i64) -> Result<()> {
-    let scale: Value = session.client.get(place).await?.parse()?;
+    let options = WriteOptions {
+        dry_run: args.dry_run == DryRun::Server,
+        // Upstream names nobody, and the server takes the program's name.
+        field_manager: "kubectl".to_owned(),
+        ..WriteOptions::default()
+    };
+    let wanted = args.resource_version.as_deref().filter(|own| !own.is_empty());
+    if args.current_replicas == -1 && wanted.is_none() {
+        let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
+        session.client.patch(place, &patch, &options).await?;
+        return Ok(());
+    }
+    let mut scale: Value = session.client.get(place).await?.parse()?;
     let current = scale["spec"]["replicas"].as_i64().unwrap_or(0);
-    if args.current_replicas >= 0 && args.current_replicas != current {
+    if args.current_replicas != -1 && args.current_replicas != current {
         return Err(Error::local(format!(
             "Expected replicas to be {}, was {current}",
             args.current_replicas
         )));
     }
-    let version = scale["metadata"]["resourceVersion"]
-        .as_str()
-        .unwrap_or_default();
-    if let Some(wanted) = args
-        .resource_version
-        .as_deref()
-        .filter(|wanted| *wanted != version)
-    {
+    let version = scale["metadata"]["resourceVersion"].as_str();
+    let version = version.unwrap_or_default();
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != version) {
         return Err(Error::local(format!(
             "Expected resource version to be {wanted}, was {version}"
         )));
     }
-    if args.dry_run == DryRun::Client {
-        return Ok(());
-    }
-    let mut patch = json!({"spec": {"replicas": replicas}});
-    if args.current_replicas >= 0 || args.resource_version.is_some() {
-        patch["metadata"]["resourceVersion"] = Value::from(version);
-    }
-    let options = WriteOptions {
-        dry_run: args.dry_run == DryRun::Server,
-        field_manager: "kubectl-scale".to_owned(),
-        ..WriteOptions::default()
-    };
-    let patch = Patch::Merge(patch);
-    session.client.patch(place, &patch, &options).await?;
+    scale["spec"]["replicas"] = Value::from(replicas);
+    let answer = session.client.update(place, scale.to_string(), &options);
+    answer.await?;
     Ok(())
 }

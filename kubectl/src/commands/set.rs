@@ -69,7 +69,10 @@ pub async fn objects(
         ..Selection::default()
     };
     let mut errors = Vec::new();
-    for one in select::read(session, &selection, &mut errors).await? {
+    for mut one in select::read(session, &selection, &mut errors).await? {
+        if local {
+            complete(&mut one.object)?;
+        }
         let mut after = one.object.clone();
         if let Err(error) = edit(&one, &mut after) {
             errors.push(error);
@@ -105,6 +108,17 @@ pub async fn objects(
     Error::all(errors)
 }
 
+/// Fills in what Go writes of an object even when nobody set it: no server has done so.
+fn complete(object: &mut Value) -> Result<()> {
+    let field = |name: &str| object[name].as_str().unwrap_or_default();
+    let id = Schema::builtin().object_type(field("apiVersion"), field("kind"));
+    if let Some(id) = id {
+        let read = Schema::builtin().normalize(object, id);
+        read.map_err(|error| Error::local(error.to_string()))?;
+    }
+    Ok(())
+}
+
 /// The patch from one state to another, with the command's record when one is wanted.
 fn difference(
     before: &Value,
@@ -127,7 +141,7 @@ fn difference(
 }
 
 /// The pod spec of a pod or of a workload's template.
-fn pod_spec<'a>(one: &Found, object: &'a mut Value) -> Result<&'a mut Value> {
+pub fn pod_spec<'a>(one: &Found, object: &'a mut Value) -> Result<&'a mut Value> {
     let spec = match one.resource.kind.as_str() {
         "Pod" => object.pointer_mut("/spec"),
         "CronJob" => object.pointer_mut("/spec/jobTemplate/spec/template/spec"),

@@ -10,12 +10,15 @@ use crate::session::Session;
 
 /// Runs the command.
 pub async fn run(session: &Session, args: &SetImageArgs) -> Result<()> {
-    let (images, words): (Vec<String>, Vec<String>) = args
-        .set
-        .words
-        .iter()
-        .cloned()
-        .partition(|word| word.contains('='));
+    let is_image = |word: &&String| word.find('=').is_some_and(|place| place > 0);
+    let (images, words): (Vec<&String>, Vec<&String>) =
+        args.set.words.iter().partition(|word| is_image(word));
+    let words: Vec<String> = words.into_iter().cloned().collect();
+    if args.set.all && args.selector.as_deref().unwrap_or_default() != "" {
+        return Err(Error::local(
+            "cannot set --all and --selector at the same time",
+        ));
+    }
     let images: Vec<(&str, &str)> = images
         .iter()
         .filter_map(|image| image.split_once('='))
@@ -35,11 +38,24 @@ pub async fn run(session: &Session, args: &SetImageArgs) -> Result<()> {
         version: None,
         always: false,
     };
-    set::run(session, &change, |_, spec| edit(spec, &images)).await
+    let mut missing = Vec::new();
+    let result = set::run(session, &change, |_, spec| {
+        missing.extend(edit(spec, &images));
+        Ok(())
+    });
+    let mut errors = match result.await {
+        Ok(()) => Vec::new(),
+        Err(Error::Many(errors)) => errors,
+        Err(error) => vec![error],
+    };
+    errors.extend(missing);
+    Error::all(errors)
 }
 
-/// Gives containers their images; `*` is all of them.
-fn edit(spec: &mut Value, images: &[(&str, &str)]) -> Result<()> {
+/// Gives containers their images; `*` is all of them. What names none is told, and does not keep the
+/// others from being set.
+fn edit(spec: &mut Value, images: &[(&str, &str)]) -> Vec<Error> {
+    let mut missing = Vec::new();
     for (wanted, image) in images {
         let mut known = false;
         for container in set::containers(spec, "*") {
@@ -49,10 +65,10 @@ fn edit(spec: &mut Value, images: &[(&str, &str)]) -> Result<()> {
             }
         }
         if !known {
-            return Err(Error::local(format!(
-                "unable to find container named {wanted:?}"
+            missing.push(Error::local(format!(
+                "error: unable to find container named {wanted:?}"
             )));
         }
     }
-    Ok(())
+    missing
 }

@@ -15,6 +15,9 @@ pub async fn run(session: &Session, args: &SetResourcesArgs) -> Result<()> {
         amounts(args.limits.as_deref())?,
         amounts(args.requests.as_deref())?,
     );
+    if args.set.words.is_empty() && args.set.files.is_empty() {
+        return Err(select::missing());
+    }
     if limits.is_empty() && requests.is_empty() {
         return Err(Error::local(
             "you must specify an update to requests or limits (in the form of --requests/--limits)",
@@ -40,7 +43,7 @@ pub async fn run(session: &Session, args: &SetResourcesArgs) -> Result<()> {
         let containers = set::containers(spec, pattern);
         if containers.is_empty() {
             return Err(Error::local(format!(
-                "unable to find container named {pattern}"
+                "error: unable to find container named {pattern}"
             )));
         }
         for container in containers {
@@ -90,7 +93,7 @@ pub async fn service_account(session: &Session, args: &SetServiceAccountArgs) ->
         done: "serviceaccount updated",
         failed: "failed to patch ServiceAccountName ",
         version: None,
-        always: false,
+        always: true,
     };
     set::run(session, &change, |_, spec| {
         spec["serviceAccountName"] = json!(account);

@@ -1,6 +1,6 @@
 //! `kubectl set selector` and `kubectl set subject`
 
-use ferrule_apimachinery::selector::{LabelSelector, Operator};
+use ferrule_apimachinery::selector::{LabelSelector, Operator, Requirement};
 use serde_json::{Map, Value, json};
 
 use super::create::rbac;
@@ -55,12 +55,29 @@ fn equalities(text: &str) -> Result<Map<String, Value>> {
             }
             _ => {
                 return Err(Error::local(format!(
-                    "match expression {text} not supported on this object"
+                    "match expression [{{{}}}] not supported on this object",
+                    shown(requirement)
                 )));
             }
         }
     }
     Ok(labels)
+}
+
+/// A requirement as Go prints it.
+fn shown(requirement: &Requirement) -> String {
+    let operator = match requirement.operator {
+        Operator::In => "In",
+        Operator::NotIn | Operator::NotEquals => "NotIn",
+        Operator::Exists => "Exists",
+        Operator::DoesNotExist => "DoesNotExist",
+        _ => "In",
+    };
+    format!(
+        "{} {operator} [{}]",
+        requirement.key,
+        requirement.values.join(" ")
+    )
 }
 
 /// Runs `kubectl set subject`.
@@ -69,6 +86,9 @@ pub async fn subject(session: &Session, args: &SetSubjectArgs) -> Result<()> {
         return Err(Error::local(
             "cannot set --all and --selector at the same time",
         ));
+    }
+    if args.set.words.is_empty() && args.set.files.is_empty() {
+        return Err(select::missing());
     }
     if args.user.is_empty() && args.group.is_empty() && args.serviceaccount.is_empty() {
         return Err(Error::local(
@@ -99,9 +119,10 @@ pub async fn subject(session: &Session, args: &SetSubjectArgs) -> Result<()> {
             one.resource.kind.as_str(),
             "RoleBinding" | "ClusterRoleBinding"
         ) {
-            return Err(Error::local(
-                "setting subjects is only supported for RoleBinding/ClusterRoleBinding",
-            ));
+            return Err(Error::local(format!(
+                "error: {}/{} setting subjects is only supported for RoleBinding/ClusterRoleBinding",
+                one.resource.name, one.name
+            )));
         }
         let mut subjects = object["subjects"].as_array().cloned().unwrap_or_default();
         let new: Vec<Value> = wanted

@@ -1,5 +1,7 @@
 //! Creating objects and saying so.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use ferrule_client::WriteOptions;
 use ferrule_proto::v1::ApiResource;
 use serde_json::Value;
@@ -82,7 +84,12 @@ pub struct Report {
     pub typed: bool,
     /// managedFields are shown.
     pub managed_fields: bool,
+    /// YAML documents are told apart by a line; not so by commands that print each by itself.
+    pub separate: bool,
 }
+
+/// Whether a YAML document was printed before.
+static PRINTED: AtomicBool = AtomicBool::new(false);
 
 impl Report {
     /// By the flags of a command.
@@ -114,6 +121,7 @@ impl Report {
             dry_run,
             typed: false,
             managed_fields: false,
+            separate: true,
         }
     }
 
@@ -127,6 +135,9 @@ impl Report {
         let mut object = object.clone();
         if !self.managed_fields {
             objects::without_managed_fields(&mut object);
+        }
+        if self.separate && self.format == Format::Yaml && PRINTED.swap(true, Ordering::Relaxed) {
+            print("---\n")?;
         }
         if self.typed && self.format == Format::Json {
             return print(&objects::format_typed(&object, &self.format));

@@ -2,6 +2,7 @@
 
 pub mod columns;
 pub mod custom;
+pub mod gosyntax;
 pub mod kyaml;
 pub mod objects;
 pub mod table;

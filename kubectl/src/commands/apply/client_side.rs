@@ -36,13 +36,8 @@ pub async fn apply(
         .unwrap_or_default()
         .to_owned();
     if name.is_empty() {
-        return Err(super::unnamed(&modified).unwrap_or_else(|| {
-            Error::local(format!(
-                "error when retrieving current configuration of:\n{}\nfrom server for: {:?}: resource name may not be empty",
-                about(resource, &name, &namespace),
-                file.source
-            ))
-        }));
+        let unnamed = super::unnamed(&modified);
+        return Err(unnamed.unwrap_or_else(|| nameless(resource, &namespace, &file.source)));
     }
     annotate(&mut modified);
     let place = at(resource, &namespace);
@@ -131,6 +126,14 @@ pub async fn apply(
         }
     }
     Err(Error::local("the object changed too often"))
+}
+
+/// The error of an object without a name.
+pub fn nameless(resource: &ApiResource, namespace: &str, source: &str) -> Error {
+    Error::local(format!(
+        "error when retrieving current configuration of:\n{}\nfrom server for: {source:?}: resource name may not be empty",
+        about(resource, "", namespace)
+    ))
 }
 
 /// An object, as upstream names it in errors.

@@ -13,7 +13,7 @@ use ferrule_apimachinery::selector::{LabelSelector, Labels};
 use serde_json::{Value, json};
 
 use super::write::Report;
-use super::{edit, print, select};
+use super::{delete, edit, print, select, write};
 use crate::args::{ApplyArgs, ApplyCommand, DryRun};
 use crate::error::{Error, Result};
 use crate::files::{self, FromFile};
@@ -79,6 +79,11 @@ pub async fn run(session: &Session, args: &ApplyArgs) -> Result<()> {
 /// Flags that do not go together.
 fn check(args: &ApplyArgs) -> Result<()> {
     let refuse = |why: &str| Err(Error::local(why));
+    write::options(&args.write, client_side::MANAGER)?;
+    delete::propagation(&args.delete.cascade)?;
+    if args.subresource.is_some() && !args.server_side.server_side {
+        return refuse("--subresource can only be specified for --server-side");
+    }
     let (server_side, dry_run) = (args.server_side.server_side, args.write.dry_run);
     if args.server_side.force_conflicts && !server_side {
         return refuse("--force-conflicts only works with --server-side");
@@ -114,7 +119,11 @@ pub fn chosen(
 ) -> Result<Vec<FromFile>> {
     let mut found = files::read(args, command)?;
     if let Some(selector) = selector.filter(|text| !text.is_empty()) {
-        let selector = LabelSelector::parse(selector).map_err(Error::local)?;
+        let selector = LabelSelector::parse(selector).map_err(|why| {
+            Error::local(format!(
+                "the provided selector {selector:?} is not valid: {why}"
+            ))
+        })?;
         found.retain(|file| {
             let labels = file.object.pointer("/metadata/labels");
             selector.matches(&Labels::from_value(labels))

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::SystemTime;
 
+use ferrule_apimachinery::field::quote;
+
 use crate::error::{Error, Result};
 
 /// How many names are tried.
@@ -67,41 +69,41 @@ fn temporary<T>(
     )))
 }
 
-/// The editor and its arguments: one that needs a shell gets one.
-fn command(editor: &str) -> Vec<String> {
-    if editor.contains(['"', '\'', '\\']) {
-        return ["sh", "-c"].map(str::to_owned).to_vec();
+/// An editor with quotes is run by a shell.
+fn needs_shell(editor: &str) -> bool {
+    editor.contains(['"', '\'', '\\'])
+}
+
+/// The editor and its arguments, those of its shell included.
+fn command(editor: &str, shell: &str) -> Vec<String> {
+    if needs_shell(editor) {
+        return [shell, "-c", editor].map(str::to_owned).to_vec();
     }
-    editor
-        .split(' ')
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect()
+    let words = editor.split(' ').filter(|word| !word.is_empty());
+    words.map(str::to_owned).collect()
 }
 
 fn launch(path: &PathBuf) -> Result<()> {
-    let named = ["KUBE_EDITOR", "EDITOR"].map(|name| std::env::var(name).unwrap_or_default());
-    let editor = named.into_iter().find(|editor| !editor.trim().is_empty());
+    let variable = |name: &str| std::env::var(name).ok().filter(|own| !own.trim().is_empty());
+    let editor = variable("KUBE_EDITOR").or_else(|| variable("EDITOR"));
     let editor = editor.unwrap_or_else(|| "vi".to_owned());
-    let words = command(&editor);
-    let (program, arguments) = words
-        .split_first()
-        .map_or(("vi", &[][..]), |(first, rest)| (first.as_str(), rest));
-    let mut process = Command::new(program);
-    process.args(arguments);
-    if program == "sh" && arguments == ["-c"] {
-        process.arg(format!("{editor} {:?}", path.display().to_string()));
+    let shell = variable("SHELL").unwrap_or_else(|| "/bin/bash".to_owned());
+    let words = command(&editor, &shell);
+    let mut process = Command::new(words.first().map_or("vi", String::as_str));
+    if needs_shell(&editor) {
+        let line = format!("{editor} {:?}", path.display().to_string());
+        process.args(["-c", &line]);
     } else {
-        process.arg(path);
+        process.args(words.iter().skip(1)).arg(path);
     }
-    let shown = words.join(" ");
+    let shown = quote(&words.join(" "));
     match process.status() {
         Ok(status) if status.success() => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::local(format!(
-            "unable to launch the editor {shown:?}"
+            "unable to launch the editor {shown}"
         ))),
         _ => Err(Error::local(format!(
-            "there was a problem with the editor {shown:?}"
+            "there was a problem with the editor {shown}"
         ))),
     }
 }
@@ -112,8 +114,11 @@ mod tests {
 
     #[test]
     fn an_editor_with_quotes_is_run_by_a_shell() {
-        assert_eq!(command("code --wait"), ["code", "--wait"]);
-        assert_eq!(command("sed -i 's/a/b/'"), ["sh", "-c"]);
+        assert_eq!(command("code  --wait", "/bin/sh"), ["code", "--wait"]);
+        assert_eq!(
+            command("sed -i 's/a/b/'", "/bin/sh"),
+            ["/bin/sh", "-c", "sed -i 's/a/b/'"]
+        );
     }
 
     #[test]

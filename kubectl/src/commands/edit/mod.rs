@@ -8,16 +8,18 @@
 //!
 //! What cannot be saved stays in its file, which is named.
 
+mod edited;
 mod editor;
 mod outcome;
 
 use ferrule_apimachinery::patch;
 use ferrule_apimachinery::schema::Schema;
-use ferrule_apimachinery::yaml;
 use ferrule_client::WriteOptions;
 use ferrule_client::client::Patch;
+use ferrule_proto::v1::ApiResource;
 use serde_json::{Value, json};
 
+use edited::Object;
 pub use editor::temporary_folder;
 use outcome::{Outcome, head};
 
@@ -25,9 +27,9 @@ use super::apply::{self, LAST_APPLIED};
 use super::select::{self, Found, Selection};
 use super::write::{self, Report};
 use super::{print, warn};
-use crate::args::{CreateArgs, DryRun, EditArgs, WriteArgs};
+use crate::args::{CreateArgs, DryRun, EditArgs, PrintArgs, WriteArgs};
 use crate::error::{Error, Result};
-use crate::output::{Format, objects};
+use crate::output::{self, Format, gosyntax, objects};
 use crate::resources::at;
 use crate::session::Session;
 
@@ -38,6 +40,8 @@ pub enum What {
     Objects,
     /// Their last applied configuration.
     LastApplied,
+    /// Those of files, before they are created.
+    Creation,
 }
 
 /// Runs the command.
@@ -49,6 +53,7 @@ pub async fn run(session: &Session, args: &EditArgs, what: What) -> Result<()> {
         all: true,
         ..Selection::default()
     };
+    let options = options(args, what)?;
     let mut found = select::read_all(session, &selection).await?;
     if let Some(subresource) = &args.subresource {
         for one in &mut found {
@@ -63,13 +68,6 @@ pub async fn run(session: &Session, args: &EditArgs, what: What) -> Result<()> {
     let mut originals = Vec::new();
     for one in found {
         let shown = match what {
-            What::Objects => {
-                let mut shown = one.object.clone();
-                if !args.print.show_managed_fields {
-                    objects::without_managed_fields(&mut shown);
-                }
-                shown
-            }
             What::LastApplied => {
                 match one.object["metadata"]["annotations"][LAST_APPLIED].as_str() {
                     Some(text) => serde_json::from_str(text)
@@ -77,16 +75,21 @@ pub async fn run(session: &Session, args: &EditArgs, what: What) -> Result<()> {
                     None => continue,
                 }
             }
+            _ => {
+                let mut shown = one.object.clone();
+                objects::without_managed_fields(&mut shown);
+                shown
+            }
         };
         originals.push((one, shown));
     }
     if originals.is_empty() {
         return Err(Error::local(match what {
-            What::Objects => "edit cancelled, no objects found",
             What::LastApplied => {
                 "no last-applied-configuration annotation found on resources, to create the annotation, use command `kubectl apply \
                  set-last-applied --create-annotation`"
             }
+            _ => "edit cancelled, no objects found",
         }));
     }
     Editing {
@@ -94,10 +97,94 @@ pub async fn run(session: &Session, args: &EditArgs, what: What) -> Result<()> {
         args,
         what,
         originals,
-        report: Report::of(&args.print, DryRun::None)?,
+        format: format(&args.print)?,
+        report: report(&args.print)?,
+        options,
     }
     .run()
     .await
+}
+
+/// Lets the user edit objects of files before they are created, one after the other.
+pub async fn before_create(session: &Session, args: &CreateArgs) -> Result<()> {
+    if args.files.is_empty() {
+        return Err(Error::local("must specify one of -f and -k"));
+    }
+    let resources = session.resources().await?;
+    let edit = EditArgs {
+        words: Vec::new(),
+        files: args.files.clone(),
+        print: args.write.print.clone(),
+        output_patch: false,
+        windows_line_endings: args.windows_line_endings,
+        subresource: None,
+        field_manager: args.write.field_manager.clone(),
+        save_config: args.write.save_config,
+        record: args.write.record,
+        validate: args.write.validate.clone(),
+    };
+    let mut errors = Vec::new();
+    for mut file in apply::chosen(&args.files, args.selector.as_deref(), "create")? {
+        let edited = async {
+            let resource = select::resource_of(session, resources, &file.object, &file.source)?;
+            let namespace = write::place(&mut file.object, &resource, session);
+            let name = file.object["metadata"]["name"].as_str().unwrap_or_default();
+            let one = Found {
+                resource,
+                namespace,
+                name: name.to_owned(),
+                object: file.object.clone(),
+            };
+            Editing {
+                session,
+                args: &edit,
+                what: What::Creation,
+                originals: vec![(one, file.object)],
+                format: format(&edit.print)?,
+                report: report(&edit.print)?,
+                options: options(&edit, What::Creation)?,
+            }
+            .run()
+            .await
+        };
+        if let Err(error) = edited.await {
+            errors.push(error);
+        }
+    }
+    Error::all(errors)
+}
+
+/// How an editor shows objects: nothing but JSON and YAML can be read again.
+fn format(print: &PrintArgs) -> Result<Format> {
+    match print.output.as_deref().unwrap_or_default() {
+        "" | "yaml" => Ok(Format::Yaml),
+        "json" => Ok(Format::Json),
+        "kyaml" => Ok(Format::Kyaml),
+        other => Err(Error::local(format!(
+            "unable to match a printer suitable for the output format {other:?}, allowed formats are: json,kyaml,yaml"
+        ))),
+    }
+}
+
+fn report(print: &PrintArgs) -> Result<Report> {
+    Ok(Report {
+        separate: false,
+        ..Report::of(print, DryRun::None)?
+    })
+}
+
+fn options(args: &EditArgs, what: What) -> Result<WriteOptions> {
+    let manager = match what {
+        What::Objects => "kubectl-edit",
+        What::LastApplied => apply::client_side::MANAGER,
+        What::Creation => "kubectl-create",
+    };
+    let write = WriteArgs {
+        field_manager: args.field_manager.clone(),
+        validate: args.validate.clone(),
+        ..WriteArgs::default()
+    };
+    write::options(&write, manager)
 }
 
 struct Editing<'a> {
@@ -106,14 +193,25 @@ struct Editing<'a> {
     what: What,
     /// Each object with what is shown of it.
     originals: Vec<(Found, Value)>,
+    /// How they are shown.
+    format: Format,
     report: Report,
+    options: WriteOptions,
+}
+
+/// What becomes of an edited file.
+enum Verdict {
+    /// There is nothing more to do.
+    Done,
+    /// It is shown again.
+    Again,
 }
 
 impl Editing<'_> {
     async fn run(&self) -> Result<()> {
-        let json = self.report.format == Format::Json;
+        let json = self.format == Format::Json;
         let ending = if json { ".json" } else { ".yaml" };
-        let original = self.original(json);
+        let original = self.original();
         let mut outcome = Outcome::default();
         let mut edited = String::new();
         let mut refused = false;
@@ -123,7 +221,7 @@ impl Editing<'_> {
                 false => head(self.what, &outcome.reasons),
             };
             text.push_str(&match refused {
-                true => without_head(&edited),
+                true => edited::without_head(&edited),
                 false => original.clone(),
             });
             if self.args.windows_line_endings {
@@ -134,123 +232,112 @@ impl Editing<'_> {
                 Err(error) => return kept(error, &outcome.file),
             };
             let before = std::mem::replace(&mut edited, file.text.replace("\r\n", "\n"));
-            if refused && bare(&before) == bare(&edited) {
+            if refused && edited::meaning(&before) == edited::meaning(&edited) {
                 return kept(
                     Error::local("Edit cancelled, no valid changes were saved."),
                     &file.path,
                 );
             }
             outcome.forget_file();
-            if bare(&original) == bare(&edited) {
-                let _ = std::fs::remove_file(&file.path);
-                warn("Edit cancelled, no changes made.");
-                return Ok(());
-            }
-            if bare(&edited).trim().is_empty() {
-                let _ = std::fs::remove_file(&file.path);
-                warn("Edit cancelled, saved file was empty.");
-                return Ok(());
-            }
             outcome = Outcome::of(&file.path);
-            let saved = match read(&edited) {
-                Ok(saved) => saved,
-                Err(why) => {
-                    refused = true;
-                    outcome.syntax(&why);
-                    continue;
-                }
-            };
-            for object in saved {
-                if let Err(error) = self.save(object, &mut outcome).await {
-                    return kept(error, &outcome.file);
-                }
+            match self.take(&original, &edited, &mut outcome).await? {
+                Verdict::Done => return Ok(()),
+                Verdict::Again => refused = true,
             }
-            if outcome.retryable > 0 {
-                warn(&format!(
-                    "You can run `kubectl replace -f {}` to try this update again.",
-                    outcome.file
-                ));
-                return Err(Error::Exit(1));
-            }
-            if outcome.not_found > 0 {
-                let file = &outcome.file;
-                warn(&format!(
-                    "The edits you made on deleted resources have been saved to {file:?}"
-                ));
-                return Err(Error::Exit(1));
-            }
-            if outcome.invalid == 0 {
-                outcome.forget_file();
-                return Ok(());
-            }
-            refused = true;
         }
     }
 
     /// What the editor shows at first.
-    fn original(&self, json: bool) -> String {
-        let format = if json { Format::Json } else { Format::Yaml };
-        match self.originals.as_slice() {
-            [(_, shown)] => objects::format(shown, &format),
+    fn original(&self) -> String {
+        let object = match self.originals.as_slice() {
+            [(_, shown)] => shown.clone(),
             several => {
                 let items: Vec<&Value> = several.iter().map(|(_, shown)| shown).collect();
-                let list =
-                    json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items});
-                objects::format(&list, &format)
+                json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items})
+            }
+        };
+        output::object(&object, &self.format, "").0
+    }
+
+    /// Does what an edited text says.
+    async fn take(&self, original: &str, text: &str, outcome: &mut Outcome) -> Result<Verdict> {
+        if let Some(why) = edited::fault(text) {
+            if let Some((one, _)) = self.originals.first() {
+                warn(&outcome.faulty(&why, &one.resource, &one.name));
+            }
+            return Ok(Verdict::Again);
+        }
+        if edited::meaning(original) == edited::meaning(text) {
+            outcome.forget_file();
+            warn("Edit cancelled, no changes made.");
+            return Ok(Verdict::Done);
+        }
+        let objects = match edited::read(text, self.session.resources().await?) {
+            Ok(objects) => objects,
+            Err(why) => {
+                outcome.syntax(&why);
+                return Ok(Verdict::Again);
+            }
+        };
+        if let Err(error) = self.save_all(objects, outcome).await {
+            kept(error, &outcome.file)?;
+        }
+        outcome.verdict()
+    }
+
+    async fn save_all(&self, mut objects: Vec<Object>, outcome: &mut Outcome) -> Result<()> {
+        for (object, resource) in &mut objects {
+            self.require_namespace(object, resource)?;
+        }
+        for (object, resource) in objects {
+            match self.what {
+                What::Objects => self.save(object, &resource, outcome).await?,
+                What::LastApplied => self.save_applied(&object, &resource).await?,
+                What::Creation => self.create(object, &resource).await?,
             }
         }
+        Ok(())
+    }
+
+    /// Objects stay in the namespace of the command.
+    fn require_namespace(&self, object: &mut Value, resource: &ApiResource) -> Result<()> {
+        let wanted = &self.session.namespace;
+        let namespace = write::place(object, resource, self.session);
+        if !resource.namespaced || namespace == *wanted {
+            return Ok(());
+        }
+        Err(Error::local(format!(
+            "the namespace from the provided object {namespace:?} does not match the namespace {wanted:?}. You must pass \
+             '--namespace={namespace}' to perform this operation."
+        )))
     }
 
     /// Sends what was changed of an object.
-    async fn save(&self, mut object: Value, outcome: &mut Outcome) -> Result<()> {
-        let text = |object: &Value, field: &str| {
-            object["metadata"][field]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned()
+    async fn save(
+        &self,
+        mut object: Value,
+        resource: &ApiResource,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
+        if self.args.save_config {
+            apply::annotate(&mut object);
+        }
+        let write = WriteArgs {
+            record: self.args.record,
+            ..WriteArgs::default()
         };
-        let same = |(_, shown): &&(Found, Value)| {
-            text(shown, "uid") == text(&object, "uid")
-                && (!text(&object, "uid").is_empty()
-                    || (text(shown, "name") == text(&object, "name")
-                        && text(shown, "namespace") == text(&object, "namespace")))
-        };
-        let alone = self.originals.first().filter(|_| self.originals.len() == 1);
-        let known = self.originals.iter().find(same).or(alone);
-        let Some((one, shown)) = known else {
-            return Err(Error::local(format!(
-                "no original object found for {object}"
-            )));
-        };
+        write::record(&mut object, &write);
+        let (one, shown) = self.original_of(&object)?;
         if object == *shown {
-            return self.report.print(&object, &one.resource, "skipped");
+            return self.report.print(&object, resource, "skipped");
         }
-        for field in ["apiVersion", "kind"] {
-            if object[field] != shown[field] {
-                return Err(changed_identity());
-            }
+        let changed = |pointer: &str| object.pointer(pointer) != shown.pointer(pointer);
+        if ["/apiVersion", "/kind", "/metadata/name"].into_iter().any(changed) {
+            return Err(Error::local(
+                "At least one of apiVersion, kind and name was changed",
+            ));
         }
-        if text(&object, "name") != text(shown, "name") {
-            return Err(changed_identity());
-        }
-        let patch = match self.what {
-            What::LastApplied => {
-                apply::annotate(&mut object);
-                let text = &object["metadata"]["annotations"][LAST_APPLIED];
-                Patch::Merge(json!({"metadata": {"annotations": {LAST_APPLIED: text}}}))
-            }
-            What::Objects => {
-                if self.args.save_config {
-                    apply::annotate(&mut object);
-                }
-                let write = WriteArgs {
-                    record: self.args.record,
-                    ..WriteArgs::default()
-                };
-                write::record(&mut object, &write);
-                between(shown, &object)?
-            }
-        };
+        let patch = between(shown, &object)?;
         if self.args.output_patch {
             print(&format!("Patch: {}\n", patch_text(&patch)))?;
         }
@@ -258,12 +345,7 @@ impl Editing<'_> {
         if let Some(subresource) = &self.args.subresource {
             place = place.subresource(subresource);
         }
-        match self
-            .session
-            .client
-            .patch(&place, &patch, &self.options()?)
-            .await
-        {
+        match self.session.client.patch(&place, &patch, &self.options).await {
             Ok(answer) => self.report.print(&answer.parse()?, &one.resource, "edited"),
             Err(status) => {
                 warn(&outcome.add(&status, &one.resource, &one.name));
@@ -272,63 +354,46 @@ impl Editing<'_> {
         }
     }
 
-    fn options(&self) -> Result<WriteOptions> {
-        let manager = match self.what {
-            What::Objects => "kubectl-edit",
-            What::LastApplied => apply::client_side::MANAGER,
-        };
-        let write = WriteArgs {
-            field_manager: self.args.field_manager.clone(),
-            validate: self.args.validate.clone(),
-            ..WriteArgs::default()
-        };
-        write::options(&write, manager)
-    }
-}
-
-/// Lets the user edit objects of files before they are created.
-pub async fn before_create(session: &Session, args: &CreateArgs) -> Result<()> {
-    let found = apply::chosen(&args.files, args.selector.as_deref(), "create")?;
-    let text: Vec<String> = found.iter().map(|file| yaml::write(&file.object)).collect();
-    let original = text.join("---\n");
-    let mut shown = format!("{}{original}", head(What::Objects, &[]));
-    if args.windows_line_endings {
-        shown = shown.replace('\n', "\r\n");
-    }
-    let file = editor::edit(&shown, ".yaml")?;
-    let edited = file.text.replace("\r\n", "\n");
-    if bare(&edited).trim().is_empty() {
-        let _ = std::fs::remove_file(&file.path);
-        warn("Edit cancelled, saved file was empty.");
-        return Ok(());
-    }
-    let created = async {
-        let resources = session.resources().await?;
-        for object in read(&edited).map_err(Error::local)? {
-            let resource = select::resource_of(session, resources, &object, &file.path)?;
-            write::create(
-                session,
-                &resource,
-                object,
-                &args.write,
-                "kubectl-create",
-                "created",
-            )
+    /// Sets the annotation to what was edited.
+    async fn save_applied(&self, object: &Value, resource: &ApiResource) -> Result<()> {
+        let (_, shown) = self.original_of(object)?;
+        if object == shown {
+            return self.report.print(object, resource, "skipped");
+        }
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        if name.is_empty() {
+            return Err(Error::local("resource name may not be empty"));
+        }
+        let place = at(resource, &self.session.namespace).name(name);
+        let patch = apply::last_applied::patch(object);
+        self.session
+            .client
+            .patch(&place, &patch, &self.options)
             .await?;
-        }
-        Ok(())
-    };
-    match created.await {
-        Ok(()) => {
-            let _ = std::fs::remove_file(&file.path);
-            Ok(())
-        }
-        Err(error) => kept(error, &file.path),
+        self.report.print(object, resource, "edited")
     }
-}
 
-fn changed_identity() -> Error {
-    Error::local("At least one of apiVersion, kind and name was changed")
+    async fn create(&self, mut object: Value, resource: &ApiResource) -> Result<()> {
+        if self.args.save_config {
+            apply::annotate(&mut object);
+        }
+        let place = at(resource, &self.session.namespace);
+        let text = object.to_string();
+        let created = self.session.client.create(&place, text, &self.options);
+        self.report.print(&created.await?.parse()?, resource, "created")
+    }
+
+    /// The object that was shown for this one.
+    fn original_of(&self, object: &Value) -> Result<&(Found, Value)> {
+        let uid = |object: &Value| object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        let same = |(_, shown): &&(Found, Value)| uid(shown) == uid(object);
+        self.originals.iter().find(same).ok_or_else(|| {
+            Error::local(format!(
+                "no original object found for &unstructured.Unstructured{{Object:{}}}",
+                gosyntax::syntax(object)
+            ))
+        })
+    }
 }
 
 fn patch_text(patch: &Patch) -> String {
@@ -359,60 +424,9 @@ fn kept(error: Error, file: &str) -> Result<()> {
     Err(error)
 }
 
-/// The objects of an edited file; lists are taken apart.
-fn read(text: &str) -> std::result::Result<Vec<Value>, String> {
-    let documents = yaml::read(text).map_err(|error| error.to_string())?;
-    let mut found = Vec::new();
-    for mut document in documents {
-        match document.get_mut("items").map(Value::take) {
-            Some(Value::Array(items)) if document["kind"] == "List" => found.extend(items),
-            Some(other) => {
-                document["items"] = other;
-                found.push(document);
-            }
-            None if document.is_object() => found.push(document),
-            None if document.is_null() => {}
-            None => return Err("the file holds no object".to_owned()),
-        }
-    }
-    Ok(found)
-}
-
-/// A text without its comments, as far as they stand alone on their lines.
-fn bare(text: &str) -> String {
-    let lines = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with('#'));
-    lines.fold(String::new(), |text, line| text + line + "\n")
-}
-
-/// A text without the comments that it begins with.
-fn without_head(text: &str) -> String {
-    let lines = text.lines().skip_while(|line| line.starts_with('#'));
-    lines.fold(String::new(), |text, line| text + line + "\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn comments_of_the_head_go_and_those_in_texts_stay() {
-        let text = "# head\n#\na: |\n  # text\nb: c\n";
-        assert_eq!(without_head(text), "a: |\n  # text\nb: c\n");
-        assert_eq!(bare(text), "a: |\nb: c\n");
-    }
-
-    #[test]
-    fn a_saved_list_is_taken_apart() {
-        let list = "kind: List\nitems:\n- {kind: A}\n- {kind: B}\n";
-        assert_eq!(
-            read(list).unwrap(),
-            [json!({"kind": "A"}), json!({"kind": "B"})]
-        );
-        assert_eq!(read("# nothing\n").unwrap(), Vec::<Value>::new());
-        assert!(read("a: [").is_err());
-    }
 
     #[test]
     fn a_change_of_one_field_is_a_patch_of_that_field() {

@@ -3,7 +3,9 @@
 use ferrule_apimachinery::status::{Reason, Status};
 use ferrule_proto::v1::ApiResource;
 
-use super::What;
+use super::super::warn;
+use super::{Verdict, What};
+use crate::error::{Error, Result};
 use crate::resources::plural;
 
 /// Why a file is shown again.
@@ -54,6 +56,41 @@ impl Outcome {
         });
     }
 
+    /// The file holds nothing that could be sent: the line that says so.
+    pub fn faulty(&mut self, why: &str, resource: &ApiResource, name: &str) -> String {
+        let what = format!("{} {name:?}", plural(resource));
+        self.reasons.push(Refusal {
+            head: format!("{what} was not valid"),
+            causes: vec![format!(
+                "<nil>: Invalid value: \"The edited file failed validation\": {why}"
+            )],
+        });
+        format!("error: {what} is invalid")
+    }
+
+    /// What follows from it all.
+    pub fn verdict(&self) -> Result<Verdict> {
+        if self.retryable > 0 {
+            warn(&format!(
+                "You can run `kubectl replace -f {}` to try this update again.",
+                self.file
+            ));
+            return Err(Error::Exit(1));
+        }
+        if self.not_found > 0 {
+            warn(&format!(
+                "The edits you made on deleted resources have been saved to {:?}",
+                self.file
+            ));
+            return Err(Error::Exit(1));
+        }
+        if self.invalid == 0 {
+            self.forget_file();
+            return Ok(Verdict::Done);
+        }
+        Ok(Verdict::Again)
+    }
+
     /// An object was refused: the line that says so.
     pub fn add(&mut self, status: &Status, resource: &ApiResource, name: &str) -> String {
         let what = format!("{} {name:?}", plural(resource));
@@ -84,7 +121,7 @@ pub fn head(what: What, reasons: &[Refusal]) -> String {
             "# Please edit the 'last-applied-configuration' annotations below.\n# Lines beginning with a '#' will be ignored, and \
              an empty file will abort the edit.\n#\n"
         }
-        What::Objects => {
+        What::Objects | What::Creation => {
             "# Please edit the object below. Lines beginning with a '#' will be ignored,\n# and an empty file will abort the edit. If \
              an error occurs while saving this file will be\n# reopened with the relevant failures.\n#\n"
         }

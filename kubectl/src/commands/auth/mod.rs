@@ -1,5 +1,8 @@
 //! `kubectl auth can-i` and `kubectl auth whoami`
 
+pub mod reconcile;
+mod rules;
+
 use ferrule_apimachinery::scheme::GroupVersionResource;
 use ferrule_client::WriteOptions;
 use ferrule_client::client::At;
