@@ -7,8 +7,8 @@ use ferrule_apimachinery::yaml;
 use serde_json::Value;
 
 use crate::args::FileArgs;
-use crate::error::{Error, Result};
 use crate::commands::set::fits;
+use crate::error::{Error, Result};
 use crate::kustomize;
 
 /// The largest file that is read.
@@ -132,6 +132,13 @@ fn files(path: &Path, recursive: bool) -> Result<Vec<PathBuf>> {
 }
 
 fn parse(text: &str, source: &str, objects: &mut Vec<FromFile>) -> Result<()> {
+    let cut_short = text.trim_start().starts_with('{')
+        && serde_json::from_str::<Value>(text).is_err_and(|error| error.is_eof());
+    if cut_short {
+        return Err(Error::local(format!(
+            "error parsing {source}: unexpected EOF"
+        )));
+    }
     let documents = yaml::read(text)
         .map_err(|error| Error::local(format!("error parsing {source}: {}", reason(&error))))?;
     for document in documents {

@@ -184,6 +184,11 @@ fn refusal(error: &clap::Error, command: &Command, words: &[String]) -> Refusal 
             word if current.has_subcommands() => unknown(word, &path, current),
             word => unexpected(format!("unexpected arguments: [{word}]")),
         },
+        ErrorKind::ArgumentConflict if matches!(current.get_name(), "apply" | "create") => {
+            let text = error.to_string();
+            let word = text.split('\'').nth(1).unwrap_or_default();
+            unexpected(format!("Unexpected args: [{word}]"))
+        }
         ErrorKind::InvalidSubcommand => {
             unknown(context(ContextKind::InvalidSubcommand), &path, current)
         }

@@ -93,6 +93,14 @@ impl Resources {
             return words.iter().map(|word| self.slashed(word)).collect();
         }
         let names = words[1..].to_vec();
+        if names.iter().any(String::is_empty) {
+            return Err(Error::local("resource name may not be empty"));
+        }
+        if words.len() > 1 && first.split(',').any(str::is_empty) {
+            return Err(Error::local(
+                "arguments in resource/name form must have a single resource and name",
+            ));
+        }
         let resources = self.find_all(first)?;
         Ok(resources
             .into_iter()

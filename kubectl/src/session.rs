@@ -133,6 +133,10 @@ impl Session {
             )));
         }
         choose(&mut file, args)?;
+        let names_none = file.current_context.is_empty() && args.context.is_none();
+        if names_none && args.server.is_none() {
+            return Session::of(nowhere(), args);
+        }
         let mut config = ClientConfig::from_kubeconfig(&file, args.context.as_deref())
             .map_err(|error| Error::local(error.to_string()))?;
         config.user_agent = concat!("kubectl/", env!("CARGO_PKG_VERSION")).to_owned();

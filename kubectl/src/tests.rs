@@ -352,7 +352,7 @@ fn changes_of_labels_stand_behind_the_objects() {
             ("c".to_owned(), None)
         ]
     );
-    for line in ["cm c a=b d", "cm c a=b a-", "cm c =b"] {
+    for line in ["cm c a=b d", "cm c a=b a-", "cm c a=b =b", "cm c a=-"] {
         assert!(
             mark::changes(&words(line), mark::Mark::Label).is_err(),
             "{line}"

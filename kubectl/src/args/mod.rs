@@ -82,6 +82,21 @@ pub struct GlobalArgs {
     /// Treat warnings received from the server as errors and exit with a non-zero exit code.
     #[arg(long, global = true)]
     pub warnings_as_errors: bool,
+    /// Number for the log level verbosity; this program writes no log.
+    #[arg(
+        short = 'v',
+        long = "v",
+        global = true,
+        hide = true,
+        value_name = "LEVEL"
+    )]
+    pub verbosity: Option<i32>,
+    /// Default cache directory; this program keeps no cache.
+    #[arg(long, global = true, hide = true, value_name = "FOLDER")]
+    pub cache_dir: Option<String>,
+    /// If true, opt-out of response compression for all requests to the server.
+    #[arg(long, global = true, hide = true)]
+    pub disable_compression: bool,
 }
 
 /// Files with objects.

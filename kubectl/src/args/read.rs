@@ -114,7 +114,7 @@ pub struct ApiResourcesArgs {
     #[arg(long, value_name = "GROUP")]
     pub api_group: Option<String>,
     /// If false, non-namespaced resources will be returned.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = crate::parse::boolean)]
     pub namespaced: Option<bool>,
     /// Limit to resources that support the specified verbs.
     #[arg(long, value_delimiter = ',', value_name = "VERBS")]

@@ -107,6 +107,9 @@ pub struct PatchArgs {
 /// Flags of `replace`.
 #[derive(Args, Clone, Debug)]
 pub struct ReplaceArgs {
+    /// Nothing is expected here.
+    #[arg(hide = true)]
+    pub words: Vec<String>,
     /// How objects are deleted, with --force.
     #[command(flatten)]
     pub delete: super::ReplacedArgs,

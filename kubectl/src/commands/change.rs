@@ -5,8 +5,8 @@ use ferrule_client::client::Patch;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::rollout;
 use super::write::Report;
+use super::{rollout, select, warn};
 use crate::args::{DryRun, RolloutArgs};
 use crate::error::{Error, Result};
 use crate::resources::{at, plural};
@@ -29,8 +29,18 @@ pub async fn run(session: &Session, args: &RolloutArgs, change: Change) -> Resul
         typed: true,
         ..Report::of(&args.print, DryRun::None)?
     };
+    if args.workloads.words.is_empty() && args.workloads.files.is_empty() {
+        return Err(Error::local("required resource not specified"));
+    }
     let mut errors = Vec::new();
-    for one in rollout::workloads(session, &args.workloads).await? {
+    let found = select::read(session, &rollout::selection(&args.workloads), &mut errors).await?;
+    if found.is_empty() && errors.is_empty() {
+        warn(&format!(
+            "No resources found in {} namespace.",
+            session.namespace
+        ));
+    }
+    for one in found {
         let changed = async {
             let patch = patch(change, &one.object, &plural(&one.resource), &one.name)?;
             let options = WriteOptions {

@@ -56,7 +56,8 @@ pub async fn run(session: &Session, args: &DeleteArgs) -> Result<()> {
     let mut errors = Vec::new();
     let mut gone = Vec::new();
     let chosen = choose(session, args, &mut errors).await?;
-    if chosen.is_empty() && errors.is_empty() && !args.ignore_not_found {
+    let named = args.words.len() > 1 || args.words.iter().any(|word| word.contains('/'));
+    if chosen.is_empty() && errors.is_empty() && !(args.ignore_not_found && named) {
         print("No resources found\n")?;
         return Ok(());
     }

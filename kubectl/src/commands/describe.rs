@@ -34,6 +34,11 @@ pub async fn run(session: &Session, args: &DescribeArgs) -> Result<()> {
         } else {
             &namespace
         };
+        if !target.names.is_empty() && args.select.all_namespaces && args.files.is_empty() {
+            return Err(Error::local(
+                "a resource cannot be retrieved by name across all namespaces",
+            ));
+        }
         if !target.names.is_empty() && (labels.is_some() || fields.is_some()) {
             return Err(Error::local(
                 "name cannot be provided when a selector is specified",

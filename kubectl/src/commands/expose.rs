@@ -64,6 +64,12 @@ pub fn service(args: &ExposeArgs, kind: &str, name: &str, object: &Value) -> Res
     if labels.is_object() {
         service["metadata"]["labels"] = labels;
     }
+    let affinity = args.session_affinity.as_deref().unwrap_or_default();
+    if !matches!(affinity, "" | "None" | "ClientIP") {
+        return Err(Error::local(format!(
+            "unknown session affinity: {affinity}"
+        )));
+    }
     let mut set = |field: &str, value: &Option<String>| {
         if let Some(value) = value {
             service["spec"][field] = Value::from(value.clone());

@@ -8,16 +8,18 @@ use serde_json::{Value, json};
 use super::select::Selection;
 use super::{print, raw, select, sort, warn};
 use crate::args::GetArgs;
+use crate::describe::meta;
 use crate::error::{Error, Result};
 use crate::output::columns::Columns;
-use crate::output::table::{Look, Printer, Table};
+use crate::output::table::{Definition, Look, Printer, Row, Table};
 use crate::output::{self, Format, objects};
 use crate::resources::{Target, at, singular};
 use crate::session::Session;
 
 /// Runs the command.
 pub async fn run(session: &Session, args: &GetArgs) -> Result<()> {
-    if let Some(path) = &args.raw {
+    check(args)?;
+    if let Some(path) = args.raw.as_deref().filter(|path| !path.is_empty()) {
         return raw::get(session, path).await;
     }
     let format = Format::parse(&args.print)?;
@@ -37,6 +39,7 @@ pub async fn run(session: &Session, args: &GetArgs) -> Result<()> {
     };
     let targets = select::targets(session, &selection).await?;
     let named = targets.iter().any(|(target, _)| !target.names.is_empty());
+    let from_files = !args.files.is_empty();
     if named && (args.select.selector.is_some() || args.select.field_selector.is_some()) {
         return Err(Error::local(
             "name cannot be provided when a selector is specified",
@@ -44,10 +47,10 @@ pub async fn run(session: &Session, args: &GetArgs) -> Result<()> {
     }
     if args.subresource.is_some() && !named {
         return Err(Error::local(
-            "subresource cannot be used when bulk resource is specified",
+            "subresource cannot be used when bulk resources are specified",
         ));
     }
-    if named && args.select.all_namespaces {
+    if named && !from_files && args.select.all_namespaces {
         return Err(Error::local(
             "a resource cannot be retrieved by name across all namespaces",
         ));
@@ -60,6 +63,37 @@ pub async fn run(session: &Session, args: &GetArgs) -> Result<()> {
     } else {
         whole(session, args, &targets, &format, named).await
     }
+}
+
+/// Flags that do not go together.
+fn check(args: &GetArgs) -> Result<()> {
+    let refuse = |why: &str| Err(Error::local(why));
+    if args.output_watch_events && !args.watch && !args.watch_only {
+        return refuse(
+            "--output-watch-events option can only be used with --watch or --watch-only",
+        );
+    }
+    if args.raw.as_deref().unwrap_or_default().is_empty() {
+        return Ok(());
+    }
+    let selects = [
+        &args.select.selector,
+        &args.select.field_selector,
+        &args.sort_by,
+    ];
+    let selects = selects.into_iter().flatten().any(|text| !text.is_empty());
+    if !args.files.is_empty() || args.watch || args.watch_only || selects {
+        return refuse(
+            "--raw may not be specified with other flags that filter the server request or alter the output",
+        );
+    }
+    if !args.words.is_empty() {
+        return refuse("arguments may not be passed when --raw is specified");
+    }
+    if args.print.output.as_deref().unwrap_or_default() != "" {
+        return refuse("--raw and --output are mutually exclusive");
+    }
+    Ok(())
 }
 
 fn namespace<'a>(args: &GetArgs, namespace: &'a str) -> &'a str {
@@ -172,6 +206,9 @@ async fn read_table(
     place: &str,
     errors: &mut Vec<Error>,
 ) -> Result<Table> {
+    if !args.server_print {
+        return plain_table(session, args, target, place, errors).await;
+    }
     let mut table = Table::default();
     if target.names.is_empty() {
         let mut options = list_options(args, Form::Table);
@@ -190,7 +227,10 @@ async fn read_table(
         }
         if let Some(path) = &args.sort_by {
             let objects = list_whole(session, args, target, place).await?;
-            sort::rows(&mut table.rows, &objects, path)?;
+            // As upstream: rows that cannot be sorted are not shown.
+            if !path.is_empty() && !sort::rows(&mut table.rows, &objects, path) {
+                table.rows.clear();
+            }
         }
         return Ok(table);
     }
@@ -211,6 +251,54 @@ async fn read_table(
         }
     }
     Ok(table)
+}
+
+/// Names and ages, which this program knows without the server.
+async fn plain_table(
+    session: &Session,
+    args: &GetArgs,
+    target: &Target,
+    place: &str,
+    errors: &mut Vec<Error>,
+) -> Result<Table> {
+    let mut found = Vec::new();
+    if target.names.is_empty() {
+        found = list_whole(session, args, target, place).await?;
+    }
+    let at_names = at(&target.resource, place);
+    for name in &target.names {
+        match session
+            .client
+            .get(&named_place(&at_names, name, args))
+            .await
+        {
+            Ok(object) => found.push(object.parse()?),
+            Err(status) if args.ignore_not_found && status.is_not_found() => {}
+            Err(status) => {
+                errors.push(select::missing_in(session, &target.resource, place, status).await);
+            }
+        }
+    }
+    let cells = |object: &Value| {
+        let name = object["metadata"]["name"].clone();
+        let age = meta::age(&object["metadata"]["creationTimestamp"]);
+        vec![name, Value::from(age)]
+    };
+    let definition = |name: &str| Definition {
+        name: name.to_owned(),
+        priority: 0,
+    };
+    Ok(Table {
+        column_definitions: vec![definition("Name"), definition("Age")],
+        rows: found
+            .into_iter()
+            .map(|object| Row {
+                cells: cells(&object),
+                object,
+                event: "",
+            })
+            .collect(),
+    })
 }
 
 async fn list_whole(
@@ -275,7 +363,7 @@ async fn whole(
         _ => {}
     }
     let mut items: Vec<Value> = found.into_iter().map(|(_, object)| object).collect();
-    if !args.print.show_managed_fields {
+    if !args.print.show_managed_fields && format.hides_managed_fields() {
         items.iter_mut().for_each(objects::without_managed_fields);
     }
     let asked: usize = targets.iter().map(|(target, _)| target.names.len()).sum();
@@ -304,6 +392,9 @@ async fn watch(
     };
     if target.names.len() > 1 {
         return Err(Error::local("you may only specify a single resource type"));
+    }
+    if args.sort_by.as_deref().unwrap_or_default() != "" {
+        warn("warning: --watch requested, --sort-by will be ignored for watch events received");
     }
     let place = at(&target.resource, namespace(args, place));
     let table = format.is_table();
@@ -344,21 +435,19 @@ async fn watch(
         for change in changes {
             if !table {
                 let mut object: Value = ferrule_client::client::parse(&change.object)?;
-                if !args.print.show_managed_fields {
+                let event_shown = args.output_watch_events && *format != Format::Name;
+                if !args.print.show_managed_fields && !event_shown && format.hides_managed_fields()
+                {
                     objects::without_managed_fields(&mut object);
                 }
                 let name = qualified(target, &object);
-                if args.output_watch_events
-                    && matches!(
-                        format,
-                        Format::Json
-                            | Format::Yaml
-                            | Format::Kyaml
-                            | Format::JsonPath(_)
-                            | Format::GoTemplate(_)
-                    )
-                {
-                    object = json!({"type": event(change.kind), "object": object});
+                if event_shown {
+                    let (kind, shown) = (event(change.kind), objects::compact(&object));
+                    if *format == Format::Json {
+                        print(&format!("{{\"type\":{kind:?},\"object\":{shown}}}\n"))?;
+                        continue;
+                    }
+                    object = json!({"type": kind, "object": object});
                 }
                 if let Format::Custom(custom) = format {
                     let mut rows = vec![custom.row(&object)?];

@@ -1,5 +1,6 @@
 //! `kubectl label` and `kubectl annotate`
 
+use ferrule_apimachinery::names;
 use ferrule_client::WriteOptions;
 use ferrule_client::client::Patch;
 use serde_json::{Map, Value, json};
@@ -61,12 +62,31 @@ pub async fn run(session: &Session, args: &MarkArgs, mark: Mark) -> Result<()> {
             mark.noun()
         )));
     }
+    let selects = args.select.selector.as_deref().unwrap_or_default() != "";
+    if args.all && selects {
+        return Err(Error::local(
+            "cannot set --all and --selector at the same time",
+        ));
+    }
+    if args.local && args.write.dry_run == DryRun::Server {
+        return Err(Error::local(
+            "cannot specify --local and --dry-run=server - did you mean --dry-run=client?",
+        ));
+    }
+    if args.local && !words.is_empty() {
+        return Err(Error::local(
+            "can only use local files by -f pod.yaml or --filename=pod.json when --local=true is set",
+        ));
+    }
     if args.all && args.select.field_selector.is_some() {
         return Err(Error::local(
             "cannot set --all and --field-selector at the same time",
         ));
     }
-    let report = Report::new(&args.write)?;
+    let report = Report {
+        separate: false,
+        ..Report::new(&args.write)?
+    };
     let mut errors = Vec::new();
     let selection = Selection {
         command: mark.command(),
@@ -113,6 +133,8 @@ pub async fn run(session: &Session, args: &MarkArgs, mark: Mark) -> Result<()> {
             }
             let done = match mark {
                 Mark::Annotation => "annotated",
+                // Whoever has no labels gets an empty list of them, which upstream takes for a change.
+                Mark::Label if before.is_empty() && after.is_empty() => "labeled",
                 Mark::Label if after == before => "not labeled",
                 Mark::Label if after.len() < before.len() && !args.overwrite => "unlabeled",
                 Mark::Label => "labeled",
@@ -178,13 +200,17 @@ pub fn changes(words: &[String], mark: Mark) -> Result<(Vec<String>, Changes)> {
     let (mut resources, mut changes) = (Vec::new(), Changes::new());
     for word in words {
         let change = match word.split_once('=') {
-            Some(("", _)) => {
-                return Err(Error::local(format!(
-                    "invalid {} spec: {word}",
-                    mark.noun()
-                )));
+            Some(("", _)) => None,
+            Some((key, value)) => {
+                let why = names::label_value(value);
+                if mark == Mark::Label && !why.is_empty() {
+                    return Err(Error::local(format!(
+                        "invalid label value: {word:?}: {}",
+                        why.join(";")
+                    )));
+                }
+                Some((key.to_owned(), Some(value.to_owned())))
             }
-            Some((key, value)) => Some((key.to_owned(), Some(value.to_owned()))),
             None => word
                 .strip_suffix('-')
                 .filter(|key| !key.is_empty())
@@ -206,6 +232,8 @@ pub fn changes(words: &[String], mark: Mark) -> Result<(Vec<String>, Changes)> {
                         ),
                     }));
                 }
+                // The last of several values counts.
+                changes.retain(|(key, _)| *key != change.0);
                 changes.push(change);
             }
             None if changes.is_empty() => resources.push(word.clone()),

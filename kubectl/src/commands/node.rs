@@ -38,7 +38,16 @@ pub async fn nodes(session: &Session, args: &CordonArgs, command: &str) -> Resul
             "error: cannot specify both a node name and a --selector option",
         ));
     }
-    let nodes: &ApiResource = session.resources().await?.find("nodes")?;
+    let resources = session.resources().await?;
+    let nodes: &ApiResource = resources.find("nodes")?;
+    let kinds = args.words.iter().filter_map(|word| word.split_once('/'));
+    let mut kinds = kinds.map(|(kind, _)| resources.find(kind).map(|own| &own.name));
+    let first = kinds.next().transpose()?;
+    for kind in kinds {
+        if Some(kind?) != first {
+            return Err(Error::local("you may only specify a single resource type"));
+        }
+    }
     let words: Vec<String> = match args.words.as_slice() {
         [] => vec!["nodes".to_owned()],
         words => words

@@ -8,15 +8,18 @@ use crate::error::{Error, Result};
 
 /// The object with the overrides, which are a patch of the type that `--override-type` names.
 pub fn apply(object: Value, overrides: &str, kind: &str) -> Result<Value> {
-    let tree: Value = serde_json::from_str(overrides)
-        .map_err(|error| Error::local(format!("invalid JSON: {error}")))?;
+    let tree: Value =
+        serde_json::from_str(overrides).map_err(|_| Error::local("Invalid JSON Patch"))?;
     let patch = match kind {
         "json" => Patch::Json(tree),
         "merge" => Patch::Merge(tree),
         "strategic" => Patch::Strategic(tree),
         other => return Err(Error::local(format!("invalid override type: {other}"))),
     };
-    apply::patched(&patch, &object)
+    let mut patched = apply::patched(&patch, &object)?;
+    // Fields that the type does not have are dropped, as Go's decoder drops them.
+    super::set::complete(&mut patched)?;
+    Ok(patched)
 }
 
 #[cfg(test)]
@@ -32,9 +35,9 @@ mod tests {
         for (kind, overrides, path, expected) in [
             (
                 "merge",
-                r#"{"metadata":{"labels":{"a":null}}}"#,
+                r#"{"metadata":{"labels":{"a":null,"e":"f"}},"odd":1}"#,
                 "/metadata/labels",
-                json!({}),
+                json!({"e": "f"}),
             ),
             (
                 "json",
@@ -46,11 +49,12 @@ mod tests {
                 "strategic",
                 r#"{"spec":{"containers":[{"name":"one","stdin":true}]}}"#,
                 "/spec/containers",
-                json!([{"name": "one", "image": "nginx", "stdin": true}]),
+                json!([{"name": "one", "image": "nginx", "stdin": true, "resources": {}}]),
             ),
         ] {
             let object = apply(pod.clone(), overrides, kind).unwrap();
             assert_eq!(object.pointer(path), Some(&expected), "{kind}");
+            assert!(object.get("odd").is_none(), "{kind}");
         }
         assert!(apply(pod.clone(), "{", "merge").is_err());
         assert!(apply(pod, "{}", "odd").is_err());

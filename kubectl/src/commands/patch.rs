@@ -3,6 +3,7 @@
 use ferrule_apimachinery::schema::json_syntax;
 use ferrule_apimachinery::status::Status;
 use ferrule_apimachinery::yaml;
+use ferrule_client::WriteOptions;
 use ferrule_client::client::Patch;
 use serde_json::Value;
 
@@ -51,7 +52,12 @@ pub async fn run(session: &Session, args: &PatchArgs) -> Result<()> {
     if args.local && !args.words.is_empty() {
         return Err(Error::local("cannot specify --local and server resources"));
     }
-    let report = Report::new(&args.write)?;
+    let report = Report {
+        // As upstream: the word for what was done takes the place of the dry run's.
+        dry_run: DryRun::None,
+        separate: false,
+        ..Report::new(&args.write)?
+    };
     let mut errors = Vec::new();
     let selection = Selection {
         command: "patch",
@@ -69,7 +75,11 @@ pub async fn run(session: &Session, args: &PatchArgs) -> Result<()> {
             let object = if args.write.dry_run == DryRun::Client || args.local {
                 apply::patched(&patch, &one.object)?
             } else {
-                let options = write::options(&args.write, "kubectl-patch")?;
+                // Upstream leaves it to the server what it makes of unknown fields.
+                let options = WriteOptions {
+                    field_validation: String::new(),
+                    ..write::options(&args.write, "kubectl-patch")?
+                };
                 session
                     .client
                     .patch(&place, &patch, &options)

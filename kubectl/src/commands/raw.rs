@@ -62,7 +62,7 @@ fn read(file: &str) -> Result<Vec<u8>> {
 async fn request(session: &Session, method: &str, path: &str, body: Vec<u8>) -> Result<()> {
     if !path.starts_with('/') {
         return Err(Error::local(format!(
-            "invalid path {path:?}: it begins with no slash"
+            "--raw must be a valid URL path: parse {path:?}: invalid URI for request"
         )));
     }
     let server = &session.server;

@@ -13,11 +13,11 @@ use crate::session::Session;
 
 /// Runs the command.
 pub async fn run(session: &Session, args: &ReplaceArgs) -> Result<()> {
-    if let Some(path) = &args.raw {
-        return raw::send(session, "PUT", path, &args.files).await;
-    }
     if args.files.is_empty() {
         return Err(Error::local("must specify one of -f and -k"));
+    }
+    if let Some(path) = &args.raw {
+        return raw::send(session, "PUT", path, &args.files).await;
     }
     let graced = args.delete.grace_period >= 0;
     if graced && !args.delete.force {
@@ -57,6 +57,7 @@ async fn forced(session: &Session, args: &ReplaceArgs) -> Result<()> {
     }
     for (resource, namespace, object, source) in &wanted {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        named(name, "deleting", source)?;
         let seconds = args.delete.grace_period;
         let options = DeleteOptions {
             grace_period_seconds: (seconds >= 0).then_some(seconds),
@@ -91,6 +92,16 @@ async fn forced(session: &Session, args: &ReplaceArgs) -> Result<()> {
     Ok(())
 }
 
+/// No server has an object without a name.
+fn named(name: &str, doing: &str, source: &str) -> Result<()> {
+    if !name.is_empty() {
+        return Ok(());
+    }
+    Err(Error::local(format!(
+        "error when {doing} {source:?}: resource name may not be empty"
+    )))
+}
+
 async fn replace(session: &Session, args: &ReplaceArgs, file: &FromFile) -> Result<()> {
     let report = Report::new(&args.write)?;
     let resources = session.resources().await?;
@@ -106,6 +117,7 @@ async fn replace(session: &Session, args: &ReplaceArgs, file: &FromFile) -> Resu
         place = place.subresource(subresource);
     }
     if args.write.dry_run != DryRun::Client {
+        named(name, "replacing", &file.source)?;
         // Without a version of its own the object replaces whatever is there.
         if object["metadata"]["resourceVersion"]
             .as_str()

@@ -91,7 +91,10 @@ impl Revision {
 /// Runs `rollout history`.
 pub async fn history(session: &Session, args: &RolloutHistoryArgs) -> Result<()> {
     if args.revision < 0 {
-        return Err(Error::local("revision must be a positive integer"));
+        return Err(Error::local(format!(
+            "revision must be a positive integer: {}",
+            args.revision
+        )));
     }
     let mut errors = Vec::new();
     for one in rollout::workloads(session, &args.workloads).await? {

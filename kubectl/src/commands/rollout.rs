@@ -32,18 +32,28 @@ pub async fn workloads(session: &Session, args: &WorkloadArgs) -> Result<Vec<sel
     if args.words.is_empty() && args.files.is_empty() {
         return Err(Error::local("required resource not specified"));
     }
-    let selection = Selection {
+    select::read_all(session, &selection(args)).await
+}
+
+/// Which workloads a command is about.
+pub fn selection(args: &WorkloadArgs) -> Selection<'_> {
+    Selection {
         command: "rollout",
         words: &args.words,
         files: Some(&args.files),
         labels: args.selector.as_deref(),
         all: true,
         ..Selection::default()
-    };
-    select::read_all(session, &selection).await
+    }
 }
 
 async fn status(session: &Session, args: &RolloutStatusArgs) -> Result<()> {
+    if args.revision < 0 {
+        return Err(Error::local(format!(
+            "revision must be a positive integer: {}",
+            args.revision
+        )));
+    }
     let limit = args.timeout;
     for one in workloads(session, &args.workloads).await? {
         let (text, done) = progress(&one.resource, &one.object, args.revision)?;

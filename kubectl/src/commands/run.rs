@@ -265,7 +265,17 @@ pub fn pod(args: &RunArgs) -> Result<Value> {
     if args.tty {
         container["tty"] = json!(true);
     }
-    if let Some(policy) = &args.image_pull_policy {
+    if let Some(policy) = args
+        .image_pull_policy
+        .as_deref()
+        .filter(|own| !own.is_empty())
+    {
+        if !matches!(policy, "Always" | "IfNotPresent" | "Never") {
+            return Err(Error::usage(
+                "run",
+                format_args!("invalid image pull policy: {policy}"),
+            ));
+        }
         container["imagePullPolicy"] = json!(policy);
     }
     if args.privileged {
@@ -274,6 +284,7 @@ pub fn pod(args: &RunArgs) -> Result<Value> {
     for variable in &args.env {
         let (key, value) = variable
             .split_once('=')
+            .filter(|(key, _)| !key.is_empty())
             .ok_or_else(|| Error::local(format!("invalid env: {variable}")))?;
         if !container["env"].is_array() {
             container["env"] = json!([]);
@@ -294,6 +305,11 @@ pub fn pod(args: &RunArgs) -> Result<Value> {
         "status": {},
     });
     for annotation in &args.annotations {
+        if !annotation.is_empty() && !annotation.contains('=') {
+            return Err(Error::local(format!(
+                "invalid annotations format: {annotation}"
+            )));
+        }
         for (key, value) in pairs(annotation)? {
             pod["metadata"]["annotations"][key] = value;
         }
@@ -305,9 +321,6 @@ pub fn pod(args: &RunArgs) -> Result<Value> {
 }
 
 fn number(port: &str) -> Result<i64> {
-    port.parse().map_err(|_| {
-        Error::local(format!(
-            "strconv.ParseInt: parsing {port:?}: invalid syntax"
-        ))
-    })
+    port.parse()
+        .map_err(|_| Error::local(format!("strconv.Atoi: parsing {port:?}: invalid syntax")))
 }

@@ -29,6 +29,11 @@ pub async fn run(session: &Session, args: &ScaleArgs) -> Result<()> {
         }
         Some(replicas) => replicas,
     };
+    if i32::try_from(replicas).is_err() {
+        return Err(Error::local(format!(
+            "json: cannot unmarshal number {replicas} into Go struct field ScaleSpec.spec.replicas of type int32"
+        )));
+    }
     if args.current_replicas < -1 {
         return Err(Error::local(
             "The --current-replicas must specify an integer of -1 or greater",
@@ -122,7 +127,10 @@ async fn scale(session: &Session, place: &At, args: &ScaleArgs, replicas: i64) -
         field_manager: "kubectl".to_owned(),
         ..WriteOptions::default()
     };
-    let wanted = args.resource_version.as_deref().filter(|own| !own.is_empty());
+    let wanted = args
+        .resource_version
+        .as_deref()
+        .filter(|own| !own.is_empty());
     if args.current_replicas == -1 && wanted.is_none() {
         let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
         session.client.patch(place, &patch, &options).await?;

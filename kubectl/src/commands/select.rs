@@ -63,6 +63,16 @@ pub async fn targets(
     if named_files.is_none() && selection.words.is_empty() {
         return Err(missing());
     }
+    if named_files.is_some() && !selection.words.is_empty() {
+        return Err(Error::local(
+            match selection.words.iter().any(|word| word.contains('/')) {
+                true => "resource/name arguments cannot be provided when a path is specified",
+                false => {
+                    "when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well"
+                }
+            },
+        ));
+    }
     let resources = session.resources().await?;
     let Some(named_files) = named_files else {
         let targets = resources.targets(selection.words)?;

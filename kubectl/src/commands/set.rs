@@ -109,7 +109,7 @@ pub async fn objects(
 }
 
 /// Fills in what Go writes of an object even when nobody set it: no server has done so.
-fn complete(object: &mut Value) -> Result<()> {
+pub fn complete(object: &mut Value) -> Result<()> {
     let field = |name: &str| object[name].as_str().unwrap_or_default();
     let id = Schema::builtin().object_type(field("apiVersion"), field("kind"));
     if let Some(id) = id {

@@ -16,9 +16,18 @@ pub fn objects<T>(found: &mut [(T, Value)], path: &str) -> Result<()> {
     failure.map_or(Ok(()), Err)
 }
 
-/// Sorts a table's rows by what the whole objects say.
-pub fn rows(rows: &mut [Row], objects: &[Value], path: &str) -> Result<()> {
-    let template = template(path)?;
+/// Sorts a table's rows by what the whole objects say; whether any of them has the field.
+pub fn rows(rows: &mut [Row], objects: &[Value], path: &str) -> bool {
+    let Ok(template) = template(path) else {
+        return false;
+    };
+    let has = |object: &Value| {
+        let values = template.values(object);
+        values.is_ok_and(|values| !values.is_empty())
+    };
+    if !objects.iter().any(has) {
+        return objects.is_empty();
+    }
     let mut failure = None;
     let of = |row: &Row| {
         let uid = &row.object["metadata"]["uid"];
@@ -28,7 +37,7 @@ pub fn rows(rows: &mut [Row], objects: &[Value], path: &str) -> Result<()> {
         (Some(a), Some(b)) => compare(&template, a, b, &mut failure),
         (a, b) => a.is_some().cmp(&b.is_some()),
     });
-    failure.map_or(Ok(()), Err)
+    failure.is_none()
 }
 
 fn template(path: &str) -> Result<Template> {

@@ -51,7 +51,11 @@ pub async fn run(session: &Session, args: &TaintArgs) -> Result<()> {
         true => &[],
         false => &words[1..],
     };
-    let words: Vec<String> = ["node"].iter().chain(names).map(|word| (*word).to_owned()).collect();
+    let words: Vec<String> = ["node"]
+        .iter()
+        .chain(names)
+        .map(|word| (*word).to_owned())
+        .collect();
     let selection = Selection {
         words: &words,
         ..selection
@@ -291,10 +295,7 @@ impl Changes {
             taints.retain(|own| !remove.fits(own));
             removed = taints.len() != count;
             if !removed {
-                missing.push(Error::local(format!(
-                    "taint {:?} not found",
-                    remove.name()
-                )));
+                missing.push(Error::local(format!("taint {:?} not found", remove.name())));
             }
         }
         if !missing.is_empty() {
@@ -367,10 +368,7 @@ mod tests {
                 "invalid taint effect: Odd, unsupported taint effect",
             ),
             ("a:-", "invalid taint effect: , unsupported taint effect"),
-            (
-                "a=b=c:NoSchedule",
-                "invalid taint spec: a=b=c:NoSchedule",
-            ),
+            ("a=b=c:NoSchedule", "invalid taint spec: a=b=c:NoSchedule"),
             ("a:b:NoSchedule", "invalid taint spec: a:b:NoSchedule"),
             ("a", "invalid taint spec: a"),
             (
@@ -385,6 +383,11 @@ mod tests {
             both.check().unwrap_err().message(),
             "can not both modify and remove the following taint(s) in the same command: a=, c=NoExecute"
         );
-        assert!(changes("a=b:NoSchedule a:NoExecute-").unwrap().check().is_ok());
+        assert!(
+            changes("a=b:NoSchedule a:NoExecute-")
+                .unwrap()
+                .check()
+                .is_ok()
+        );
     }
 }

@@ -43,13 +43,24 @@ impl Condition {
             return Ok(Condition::Named(name.to_owned(), value.to_owned()));
         }
         if let Some(path) = text.strip_prefix("jsonpath=") {
-            let end = path.rfind('}').map_or(path.len(), |end| end + 1);
-            let (path, rest) = path.split_at(end);
-            let value = match rest.strip_prefix('=') {
-                Some("") => return Err(Error::local("jsonpath wait value cannot be empty")),
-                Some(value) => Some(value.trim_matches(['\'', '"']).to_owned()),
-                None => None,
+            let (path, value) = match around_equals(path).as_slice() {
+                [path] => (path.clone(), None),
+                [path, value] => (
+                    path.clone(),
+                    Some(value.trim_matches(['\'', '"']).to_owned()),
+                ),
+                _ => {
+                    return Err(Error::local(
+                        "jsonpath wait format must be --for=jsonpath='{.status.readyReplicas}'=3 or \
+                         --for=jsonpath='{.status.readyReplicas}'",
+                    ));
+                }
             };
+            if value.as_deref() == Some("") {
+                return Err(Error::local(
+                    "jsonpath wait has to have a value after equal sign, like --for=jsonpath='{.status.readyReplicas}'=3",
+                ));
+            }
             let path = path.trim_matches(['\'', '"']);
             if path.is_empty() {
                 return Err(Error::local("jsonpath expression cannot be empty"));
@@ -105,6 +116,23 @@ impl Condition {
     }
 }
 
+/// The parts of a text between equal signs; two of them together compare, and stay.
+fn around_equals(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let Some(part) = parts.last_mut() else {
+            break;
+        };
+        match letter {
+            '=' if letters.next_if_eq(&'=').is_some() => part.push_str("=="),
+            '=' => parts.push(String::new()),
+            other => part.push(other),
+        }
+    }
+    parts
+}
+
 /// Runs the command.
 pub async fn run(session: &Session, args: &WaitArgs) -> Result<()> {
     let condition = args.r#for.last().map(String::as_str);
@@ -134,7 +162,10 @@ pub async fn run(session: &Session, args: &WaitArgs) -> Result<()> {
         let absent = refused.iter().any(Error::is_not_found);
         match condition {
             Condition::Deleted => refused.retain(|error| !error.is_not_found()),
-            Condition::Created if absent && tokio::time::Instant::now() < deadline => {
+            Condition::Created if absent || found.is_empty() => {
+                if tokio::time::Instant::now() >= deadline {
+                    return Err(Error::local("timed out waiting for the condition"));
+                }
                 tokio::time::sleep(Duration::from_millis(300)).await;
                 continue;
             }

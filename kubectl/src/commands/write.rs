@@ -127,13 +127,14 @@ impl Report {
 
     /// Prints an object that was written, or one line about it.
     pub fn print(&self, object: &Value, resource: &ApiResource, done: &str) -> Result<()> {
-        let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        let name = format!("{}/{name}", singular(resource));
+        let name = object["metadata"]["name"].as_str();
+        let name = name.filter(|name| !name.is_empty());
+        let name = format!("{}/{}", singular(resource), name.unwrap_or("<unknown>"));
         if self.format.is_table() {
             return print(&format!("{name} {done}{}\n", suffix(self.dry_run)));
         }
         let mut object = object.clone();
-        if !self.managed_fields {
+        if !self.managed_fields && self.format.hides_managed_fields() {
             objects::without_managed_fields(&mut object);
         }
         if self.separate && self.format == Format::Yaml && PRINTED.swap(true, Ordering::Relaxed) {

@@ -6,7 +6,7 @@ mod certificate;
 pub mod events;
 mod generic;
 mod ingress;
-mod meta;
+pub mod meta;
 mod network;
 mod node;
 mod plain;

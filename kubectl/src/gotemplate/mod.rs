@@ -104,7 +104,7 @@ impl Template {
         let Err(why) = eval::run(self, object, &mut out) else {
             return (out, Ok(()));
         };
-        let raw = crate::output::objects::compact_typed(object);
+        let raw = crate::output::objects::compact(object);
         out.push_str(&format!(
             "Error executing template: {why}. Printing more information for debugging the template:\n\ttemplate \
              was:\n\t\t{}\n\traw data was:\n\t\t{raw}\n\tobject given to template engine was:\n\t\t{}\n\n",

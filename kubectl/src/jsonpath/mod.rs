@@ -12,6 +12,8 @@ mod tests;
 
 use serde_json::Value;
 
+use crate::output::gosyntax;
+
 /// A template, read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Template {
@@ -100,8 +102,10 @@ impl Template {
         eval::format(&self.nodes, source, object, &mut text).map_err(|why| {
             format!(
                 "error executing jsonpath {:?}: Error executing template: {why}. Printing more information for debugging \
-                 the template:\n\ttemplate was:\n\t\t{}\n\tobject given to jsonpath engine was:\n\t\t{object}\n\n",
-                self.source, self.source
+                 the template:\n\ttemplate was:\n\t\t{}\n\tobject given to jsonpath engine was:\n\t\t{}\n\n",
+                self.source,
+                self.source,
+                gosyntax::syntax(object)
             )
         })?;
         Ok(text)

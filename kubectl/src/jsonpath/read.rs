@@ -43,11 +43,12 @@ pub fn template(source: &str) -> Result<Vec<Node>> {
     if !rest.is_empty() {
         nodes.push(Node::Text(rest.to_owned()));
     }
-    if open.is_empty() {
-        Ok(nodes)
-    } else {
-        Err("unterminated range".to_owned())
+    // A range that nothing ends goes on to the end of the template.
+    while let Some((steps, outer)) = open.pop() {
+        let inner = std::mem::replace(&mut nodes, outer);
+        nodes.push(Node::Range(steps, inner));
     }
+    Ok(nodes)
 }
 
 /// How many brackets are open at most, wherever they stand.
@@ -249,11 +250,7 @@ fn bracket(text: &str) -> Result<Step> {
     }
     let quoted = text
         .strip_prefix('\'')
-        .and_then(|rest| rest.strip_suffix('\''))
-        .or_else(|| {
-            text.strip_prefix('"')
-                .and_then(|rest| rest.strip_suffix('"'))
-        });
+        .and_then(|rest| rest.strip_suffix('\''));
     if let Some(name) = quoted {
         return Ok(Step::Field(name.to_owned()));
     }

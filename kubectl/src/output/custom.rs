@@ -34,7 +34,15 @@ impl Columns {
         let mut words = || lines.next().unwrap_or_default().split_whitespace();
         let headings: Vec<&str> = words().collect();
         let paths: Vec<&str> = words().collect();
-        if headings.is_empty() || headings.len() != paths.len() {
+        let lines = text.lines().count();
+        if lines < 2 {
+            let which = if lines == 0 { "header" } else { "spec" };
+            return Err(Error::local(format!(
+                "invalid template, missing {which} line. Expected format is one line of space separated headers, one line of \
+                 space separated column specs."
+            )));
+        }
+        if headings.len() != paths.len() {
             return Err(Error::local(format!(
                 "number of headers ({}) and field specifications ({}) don't match",
                 headings.len(),

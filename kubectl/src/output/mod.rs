@@ -104,6 +104,11 @@ impl Format {
             "custom-columns" => Format::Custom(Arc::new(custom::Columns::read(
                 argument.unwrap_or_default(),
             )?)),
+            "custom-columns-file" if argument.unwrap_or_default().is_empty() => {
+                return Err(Error::local(
+                    "custom-columns format specified but no custom columns given",
+                ));
+            }
             "custom-columns-file" => Format::Custom(Arc::new(custom::Columns::read_file(
                 &read_as("template", given()?)?,
             )?)),
@@ -111,6 +116,11 @@ impl Format {
             "go-template-file" | "templatefile" => go_template(&read(given()?)?)?,
             _ => return Ok(None),
         }))
+    }
+
+    /// Whether managedFields are left out unless they are asked for: templates see them.
+    pub fn hides_managed_fields(&self) -> bool {
+        matches!(self, Format::Json | Format::Yaml | Format::Kyaml)
     }
 
     /// Whether the server's tables are shown.

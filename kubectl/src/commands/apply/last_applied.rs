@@ -30,7 +30,11 @@ pub async fn view(session: &Session, args: &ViewLastAppliedArgs) -> Result<()> {
         all: args.all,
         ..Selection::default()
     };
-    if let Some(labels) = args.selector.as_deref().filter(|own| args.all && !own.is_empty()) {
+    if let Some(labels) = args
+        .selector
+        .as_deref()
+        .filter(|own| args.all && !own.is_empty())
+    {
         return Err(Error::local(format!(
             "found non-empty label selector {labels:?} with previously set 'all' parameter. "
         )));
@@ -56,9 +60,8 @@ pub async fn view(session: &Session, args: &ViewLastAppliedArgs) -> Result<()> {
 }
 
 fn shown(text: &str, output: &str) -> Result<String> {
-    let read = || {
-        serde_json::from_str::<Value>(text).map_err(|error| Error::local(error.to_string()))
-    };
+    let read =
+        || serde_json::from_str::<Value>(text).map_err(|error| Error::local(error.to_string()));
     match output {
         "yaml" => Ok(objects::format(&read()?, &Format::Yaml)),
         "json" => read().map(|_| indented(text)),
@@ -173,7 +176,11 @@ async fn change(
     let name = wanted["metadata"]["name"].as_str().unwrap_or_default();
     let place = at(&resource, &namespace).name(name);
     if name.is_empty() {
-        return Err(super::client_side::nameless(&resource, &namespace, &file.source));
+        return Err(super::client_side::nameless(
+            &resource,
+            &namespace,
+            &file.source,
+        ));
     }
     let current: Value = match session.client.get(&place).await {
         Ok(object) => object.parse()?,

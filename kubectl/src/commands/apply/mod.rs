@@ -145,7 +145,7 @@ fn unnamed(object: &Value) -> Option<Error> {
 }
 
 fn print_whole(report: &Report, mut results: Vec<Value>) -> Result<()> {
-    if !report.managed_fields {
+    if !report.managed_fields && report.format.hides_managed_fields() {
         results.iter_mut().for_each(objects::without_managed_fields);
     }
     let list = match results.as_slice() {

@@ -14,10 +14,11 @@ use crate::args::{CanIArgs, DryRun, WhoamiArgs};
 use crate::describe::{list as list_of, rbac};
 use crate::error::{Error, Result};
 use crate::output::columns::Columns;
+use crate::output::{self, Format, objects};
 use crate::resources::Resources;
 use crate::session::Session;
 
-const RESOURCE_VERBS: [&str; 14] = [
+const RESOURCE_VERBS: [&str; 17] = [
     "*",
     "get",
     "list",
@@ -32,6 +33,9 @@ const RESOURCE_VERBS: [&str; 14] = [
     "impersonate",
     "escalate",
     "proxy",
+    "approve",
+    "sign",
+    "attest",
 ];
 const URL_VERBS: [&str; 8] = [
     "get", "put", "post", "head", "options", "delete", "patch", "*",
@@ -59,8 +63,11 @@ async fn review(session: &Session, group: &'static str, kind: &str, spec: Value)
 
 /// Runs `auth can-i`.
 pub async fn can_i(session: &Session, args: &CanIArgs) -> Result<()> {
-    if args.quiet && args.list {
-        return Err(Error::local("--quiet and --list can not be used together"));
+    let has_subresource = args.subresource.as_deref().unwrap_or_default() != "";
+    if args.list && (args.quiet || args.all_namespaces || has_subresource) {
+        return Err(Error::local(
+            "list option can't be specified with neither quiet, all-namespaces nor subresource options",
+        ));
     }
     let namespace = match args.all_namespaces {
         true => "",
@@ -95,11 +102,10 @@ pub async fn can_i(session: &Session, args: &CanIArgs) -> Result<()> {
             let (what, name) = what.split_once('/').unwrap_or((what, ""));
             of_resource(session, args, namespace, verb, what, name).await?
         }
-        [verb, what, name] => of_resource(session, args, namespace, verb, what, name).await?,
         _ => {
             return Err(Error::local(
                 "you must specify two arguments: verb resource or verb resource/resourceName.\nSee 'kubectl auth can-i -h' for help \
-                 and examples",
+                 and examples.",
             ));
         }
     };
@@ -188,7 +194,7 @@ fn resource(resources: &Resources, what: &str) -> (String, String, Option<bool>)
         );
     }
     let (name, group) = what.split_once('.').unwrap_or((what, ""));
-    if name != "*" {
+    if name != "*" || !group.is_empty() {
         warn(&match group {
             "" => format!("Warning: the server doesn't have a resource type '{name}'\n"),
             group => format!(
@@ -225,7 +231,7 @@ async fn list(session: &Session, args: &CanIArgs, namespace: &str) -> Result<()>
 
 /// Runs `auth whoami`.
 pub async fn whoami(session: &Session, args: &WhoamiArgs) -> Result<()> {
-    super::no_words(&args.words, "auth whoami")?;
+    // Other words are left alone, as upstream leaves them.
     let report = Report::of(&args.print, DryRun::None)?;
     let answer = review(
         session,
@@ -234,12 +240,13 @@ pub async fn whoami(session: &Session, args: &WhoamiArgs) -> Result<()> {
         Value::Null,
     )
     .await?;
-    if !report.format.is_table() {
-        return crate::output::print(
-            &answer,
-            &report.format,
-            "selfsubjectreview.authentication.k8s.io/",
-        );
+    match report.format {
+        Format::Table => {}
+        Format::Json => return print(&objects::format_typed(&answer, &Format::Json)),
+        format => {
+            let name = "selfsubjectreview.authentication.k8s.io/<unknown>";
+            return output::print(&answer, &format, name);
+        }
     }
     print(&Columns::default().format(&who(&answer["status"]["userInfo"])))
 }

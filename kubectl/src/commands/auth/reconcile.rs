@@ -8,8 +8,8 @@ use ferrule_client::{At, WriteOptions};
 use ferrule_proto::v1::ApiResource;
 use serde_json::{Map, Value, json};
 
-use super::super::write::{self, Report};
 use super::super::warn;
+use super::super::write::Report;
 use super::rules;
 use crate::args::{DryRun, ReconcileArgs};
 use crate::error::{Error, Result};
@@ -91,7 +91,7 @@ async fn one(
     file: &FromFile,
     report: &Report,
 ) -> Result<()> {
-    let mut wanted = file.object.clone();
+    let wanted = file.object.clone();
     let text = |field: &str| wanted[field].as_str().unwrap_or_default().to_owned();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
     let is_binding = match kind.as_str() {
@@ -109,7 +109,9 @@ async fn one(
         _ => return Ok(()),
     }
     let resource = offline(&wanted);
-    let namespace = write::place(&mut wanted, &resource, session);
+    // As upstream: what no file names is in no namespace, whatever the command's is.
+    let namespace = wanted["metadata"]["namespace"].as_str().unwrap_or_default();
+    let namespace = namespace.to_owned();
     let plan = settle(session, args, &resource, &namespace, &wanted, is_binding).await?;
     report.print(&plan.object, &resource, "reconciled")?;
     tell(&plan, args, is_binding);
@@ -128,7 +130,9 @@ async fn settle(
     let name = wanted["metadata"]["name"].as_str().unwrap_or_default();
     let place = at(resource, namespace).name(name);
     for _ in 0..TRIES {
+        let nowhere = resource.namespaced && namespace.is_empty();
         let mut plan = match session.client.get(&place).await {
+            _ if nowhere => new(wanted, is_binding),
             Ok(object) => match is_binding {
                 true => binding(&object.parse()?, wanted, args.remove_extra_subjects),
                 false => role(&object.parse()?, wanted, args.remove_extra_permissions),
@@ -138,6 +142,9 @@ async fn settle(
         };
         if plan.protected || args.dry_run == DryRun::Client {
             return Ok(plan);
+        }
+        if nowhere {
+            return Err(Error::local("resource name may not be empty"));
         }
         match carry_out(session, resource, namespace, &place, &plan).await {
             Ok(object) => {
@@ -202,8 +209,7 @@ async fn ensure(
         Err(status) if status.is_not_found() => {}
         Err(status) => return Err(status),
     }
-    let object =
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
     match session
         .client
         .create(&place, object.to_string(), options)
@@ -236,7 +242,12 @@ fn merged(existing: &Value, wanted: &Value) -> Plan {
     for field in ["labels", "annotations"] {
         let mut all: Map<String, Value> = Map::new();
         for own in [wanted, existing] {
-            all.extend(own["metadata"][field].as_object().cloned().unwrap_or_default());
+            all.extend(
+                own["metadata"][field]
+                    .as_object()
+                    .cloned()
+                    .unwrap_or_default(),
+            );
         }
         if !all.is_empty() {
             object["metadata"][field] = Value::Object(all);
@@ -273,7 +284,10 @@ fn role(existing: &Value, wanted: &Value, only: bool) -> Plan {
 /// Adds what is missing, or takes the file's list as it is.
 fn take(plan: &mut Plan, field: &str, own: Vec<Value>, expected: Vec<Value>, only: bool) {
     let list = match (only, plan.missing.is_empty(), plan.extra.is_empty()) {
-        (false, false, _) => own.into_iter().chain(plan.missing.iter().cloned()).collect(),
+        (false, false, _) => own
+            .into_iter()
+            .chain(plan.missing.iter().cloned())
+            .collect(),
         (true, false, _) | (true, _, false) => expected,
         _ => return,
     };
@@ -286,7 +300,10 @@ fn aggregate(plan: &mut Plan, existing: &Value, wanted: &Value, only: bool) {
     let selectors = |object: &Value| list(&object["aggregationRule"], "clusterRoleSelectors");
     let (own, expected) = (selectors(existing), selectors(wanted));
     let without = |list: &[Value], other: &[Value]| -> Vec<Value> {
-        list.iter().filter(|one| !other.contains(one)).cloned().collect()
+        list.iter()
+            .filter(|one| !other.contains(one))
+            .cloned()
+            .collect()
     };
     let (missing, extra) = (without(&expected, &own), without(&own, &expected));
     let is_there = existing["aggregationRule"].is_object();
@@ -348,7 +365,10 @@ fn tell(plan: &Plan, args: &ReconcileArgs, is_binding: bool) {
         (format!("missing {noun} added"), &plan.missing, true),
         (format!("extra {noun} removed"), &plan.extra, removes),
     ];
-    for (title, list, _) in lists.iter().filter(|(_, list, told)| *told && !list.is_empty()) {
+    for (title, list, _) in lists
+        .iter()
+        .filter(|(_, list, told)| *told && !list.is_empty())
+    {
         warn(&format!("\t{title}:"));
         for one in list.iter() {
             let text = match is_binding {
@@ -391,10 +411,7 @@ mod tests {
         let plan = role(&existing, &wanted, true);
         assert_eq!(plan.object["rules"], json!([rule("list")]));
         assert_eq!(plan.extra, [rule("get")]);
-        assert_eq!(
-            role(&existing, &existing, true).operation,
-            Operation::None
-        );
+        assert_eq!(role(&existing, &existing, true).operation, Operation::None);
     }
 
     #[test]
@@ -402,7 +419,10 @@ mod tests {
         let existing = json!({"metadata": {"labels": {"a": "1"}}});
         let wanted = json!({"metadata": {"labels": {"a": "2", "b": "3"}}});
         let plan = role(&existing, &wanted, false);
-        assert_eq!(plan.object["metadata"]["labels"], json!({"a": "1", "b": "3"}));
+        assert_eq!(
+            plan.object["metadata"]["labels"],
+            json!({"a": "1", "b": "3"})
+        );
         assert_eq!(plan.operation, Operation::Update);
     }
 
@@ -415,9 +435,7 @@ mod tests {
 
     #[test]
     fn a_binding_of_another_role_is_made_anew() {
-        let binding_of = |role: &str, user: &str| {
-            json!({"roleRef": {"name": role}, "subjects": [{"kind": "User", "name": user}]})
-        };
+        let binding_of = |role: &str, user: &str| json!({"roleRef": {"name": role}, "subjects": [{"kind": "User", "name": user}]});
         let existing = binding_of("r", "u");
         let plan = binding(&existing, &binding_of("r", "v"), false);
         assert_eq!(plan.operation, Operation::Update);

@@ -98,9 +98,21 @@ mod tests {
     #[test]
     fn a_rule_is_covered_part_by_part() {
         for (owner, wanted, missing) in [
-            ("apiGroups=;resources=pods;verbs=get", "apiGroups=;resources=pods;verbs=get,list", 1),
-            ("apiGroups=*;resources=*;verbs=*", "apiGroups=apps;resources=pods/log;verbs=get", 0),
-            ("apiGroups=;resources=*/log;verbs=*", "apiGroups=;resources=pods/log,pods;verbs=get", 1),
+            (
+                "apiGroups=;resources=pods;verbs=get",
+                "apiGroups=;resources=pods;verbs=get,list",
+                1,
+            ),
+            (
+                "apiGroups=*;resources=*;verbs=*",
+                "apiGroups=apps;resources=pods/log;verbs=get",
+                0,
+            ),
+            (
+                "apiGroups=;resources=*/log;verbs=*",
+                "apiGroups=;resources=pods/log,pods;verbs=get",
+                1,
+            ),
             (
                 "apiGroups=;resources=pods;verbs=get;resourceNames=a",
                 "apiGroups=;resources=pods;verbs=get;resourceNames=a,b",
@@ -111,7 +123,11 @@ mod tests {
                 "apiGroups=;resources=pods;verbs=get",
                 1,
             ),
-            ("nonResourceURLs=/a*;verbs=get", "nonResourceURLs=/a/b,/c;verbs=get", 1),
+            (
+                "nonResourceURLs=/a*;verbs=get",
+                "nonResourceURLs=/a/b,/c;verbs=get",
+                1,
+            ),
         ] {
             let found = uncovered(&[rule(owner)], &[rule(wanted)]);
             assert_eq!(found.len(), missing, "{owner} {wanted}: {found:?}");

@@ -86,7 +86,9 @@ pub fn run(global: &GlobalArgs, command: ConfigCommand) -> Result<()> {
         ConfigCommand::SetCluster(args) => set::cluster(&mut file, &args, global),
         ConfigCommand::SetCredentials(args) => set::credentials(&mut file, &args, global),
         ConfigCommand::DeleteContext { words } => {
-            let name = one(&words)?;
+            let [name] = words.as_slice() else {
+                return help("delete-context");
+            };
             if file.current() == name.as_str() && file.get("contexts", name).is_some() {
                 warn(
                     "warning: this removed your active context, use \"kubectl config use-context\" to select a different one",
@@ -94,10 +96,17 @@ pub fn run(global: &GlobalArgs, command: ConfigCommand) -> Result<()> {
             }
             delete(&mut file, "contexts", "context", name)
         }
-        ConfigCommand::DeleteCluster { words } => {
-            delete(&mut file, "clusters", "cluster", one(&words)?)
-        }
-        ConfigCommand::DeleteUser { words } => delete(&mut file, "users", "user", one(&words)?),
+        ConfigCommand::DeleteCluster { words } => match words.as_slice() {
+            [name] => delete(&mut file, "clusters", "cluster", name),
+            _ => help("delete-cluster"),
+        },
+        ConfigCommand::DeleteUser { words } => match words.as_slice() {
+            [name] => delete(&mut file, "users", "user", name),
+            _ => Err(Error::usage(
+                "config delete-user",
+                "user to delete is required",
+            )),
+        },
         ConfigCommand::RenameContext { words } => {
             let [old, new] = two(&words)?;
             rename(&mut file, old, new)
@@ -110,6 +119,14 @@ pub fn run(global: &GlobalArgs, command: ConfigCommand) -> Result<()> {
             print,
         } => view(file, global, minify, raw, flatten, &print),
     }
+}
+
+/// What upstream prints where it is not told what to delete: how to say it, and no error.
+fn help(name: &str) -> Result<()> {
+    let mut root = crate::parse::command();
+    let config = root.find_subcommand_mut("config");
+    let command = config.and_then(|own| own.find_subcommand_mut(name));
+    command.map_or(Ok(()), |own| print(&own.render_help().to_string()))
 }
 
 fn unexpected(words: &[String]) -> Error {

@@ -66,6 +66,14 @@ pub fn secret(name: &str, args: &DataArgs, kind: Option<&str>) -> Result<Value> 
     Ok(hashed(object, args.append_hash))
 }
 
+/// A file with logins stands under the key that runtimes look for, unless another is given.
+fn keyed(source: &String) -> String {
+    match source.contains('=') {
+        true => source.clone(),
+        false => format!(".dockerconfigjson={source}"),
+    }
+}
+
 /// The Secret of `create secret docker-registry`.
 pub fn docker_registry(name: &str, args: &DockerRegistryArgs) -> Result<Value> {
     const TYPE: &str = "kubernetes.io/dockerconfigjson";
@@ -73,7 +81,7 @@ pub fn docker_registry(name: &str, args: &DockerRegistryArgs) -> Result<Value> {
     let (user, password) = (given(&args.docker_username), given(&args.docker_password));
     if !args.from_file.is_empty() {
         let data = DataArgs {
-            from_file: args.from_file.clone(),
+            from_file: args.from_file.iter().map(keyed).collect(),
             append_hash: args.append_hash,
             ..DataArgs::default()
         };

@@ -26,6 +26,9 @@ const MANAGER: &str = "kubectl-create";
 /// Runs the command.
 pub async fn run(session: &Session, args: CreateArgs) -> Result<()> {
     if let Some(path) = &args.raw {
+        if args.files.is_empty() {
+            return Err(Error::local("must specify one of -f and -k"));
+        }
         return raw::send(session, "POST", path, &args.files).await;
     }
     if args.edit && args.generator.is_none() {

@@ -120,7 +120,10 @@ mod tests {
 
     #[test]
     fn blanks_and_order_have_no_meaning() {
-        assert_eq!(meaning("a: b\nc: {d: 1}\n"), meaning("# x\nc:\n  d:   1\n\na: b\n"));
+        assert_eq!(
+            meaning("a: b\nc: {d: 1}\n"),
+            meaning("# x\nc:\n  d:   1\n\na: b\n")
+        );
         assert_ne!(meaning("a: b\n"), meaning("a: c\n"));
     }
 

@@ -84,7 +84,11 @@ fn command(editor: &str, shell: &str) -> Vec<String> {
 }
 
 fn launch(path: &PathBuf) -> Result<()> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|own| !own.trim().is_empty());
+    let variable = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .filter(|own| !own.trim().is_empty())
+    };
     let editor = variable("KUBE_EDITOR").or_else(|| variable("EDITOR"));
     let editor = editor.unwrap_or_else(|| "vi".to_owned());
     let shell = variable("SHELL").unwrap_or_else(|| "/bin/bash".to_owned());
@@ -99,9 +103,9 @@ fn launch(path: &PathBuf) -> Result<()> {
     let shown = quote(&words.join(" "));
     match process.status() {
         Ok(status) if status.success() => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::local(format!(
-            "unable to launch the editor {shown}"
-        ))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::local(format!("unable to launch the editor {shown}")))
+        }
         _ => Err(Error::local(format!(
             "there was a problem with the editor {shown}"
         ))),

@@ -332,7 +332,10 @@ impl Editing<'_> {
             return self.report.print(&object, resource, "skipped");
         }
         let changed = |pointer: &str| object.pointer(pointer) != shown.pointer(pointer);
-        if ["/apiVersion", "/kind", "/metadata/name"].into_iter().any(changed) {
+        if ["/apiVersion", "/kind", "/metadata/name"]
+            .into_iter()
+            .any(changed)
+        {
             return Err(Error::local(
                 "At least one of apiVersion, kind and name was changed",
             ));
@@ -345,7 +348,12 @@ impl Editing<'_> {
         if let Some(subresource) = &self.args.subresource {
             place = place.subresource(subresource);
         }
-        match self.session.client.patch(&place, &patch, &self.options).await {
+        match self
+            .session
+            .client
+            .patch(&place, &patch, &self.options)
+            .await
+        {
             Ok(answer) => self.report.print(&answer.parse()?, &one.resource, "edited"),
             Err(status) => {
                 warn(&outcome.add(&status, &one.resource, &one.name));
@@ -380,12 +388,18 @@ impl Editing<'_> {
         let place = at(resource, &self.session.namespace);
         let text = object.to_string();
         let created = self.session.client.create(&place, text, &self.options);
-        self.report.print(&created.await?.parse()?, resource, "created")
+        self.report
+            .print(&created.await?.parse()?, resource, "created")
     }
 
     /// The object that was shown for this one.
     fn original_of(&self, object: &Value) -> Result<&(Found, Value)> {
-        let uid = |object: &Value| object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        let uid = |object: &Value| {
+            object["metadata"]["uid"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
         let same = |(_, shown): &&(Found, Value)| uid(shown) == uid(object);
         self.originals.iter().find(same).ok_or_else(|| {
             Error::local(format!(

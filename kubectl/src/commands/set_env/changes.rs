@@ -56,7 +56,11 @@ pub fn read(specs: &[String], mut input: impl FnMut() -> Result<String>) -> Resu
             )));
         }
     }
-    if changes.remove.iter().any(|name| typed.contains(&name.as_str())) {
+    if changes
+        .remove
+        .iter()
+        .any(|name| typed.contains(&name.as_str()))
+    {
         return Err(Error::local(
             "can not both modify and remove the same environment variable in the same command",
         ));
@@ -128,7 +132,9 @@ mod tests {
     }
 
     fn changes(line: &str) -> Result<Changes> {
-        read(&words(line), || Ok("D=1 2 # three\n\n#E=1\nexport F=3\nG\n".to_owned()))
+        read(&words(line), || {
+            Ok("D=1 2 # three\n\n#E=1\nexport F=3\nG\n".to_owned())
+        })
     }
 
     #[test]
@@ -147,10 +153,7 @@ mod tests {
                 r#"[{"name":"B","value":"2"},{"name":"C","value":"3"}]"#,
             ),
             ("A- B-", "[]"),
-            (
-                "- A- B- D-",
-                r#"[{"name":"export F","value":"3"}]"#,
-            ),
+            ("- A- B- D-", r#"[{"name":"export F","value":"3"}]"#),
         ] {
             let after = changes(specs).unwrap().apply(&before);
             assert_eq!(json!(after).to_string(), expected, "{specs}");
@@ -170,7 +173,9 @@ mod tests {
         }
         let refused = changes("1A=1").unwrap_err().message();
         assert!(
-            refused.starts_with("\"1A\" is not a valid key name: a valid environment variable name must"),
+            refused.starts_with(
+                "\"1A\" is not a valid key name: a valid environment variable name must"
+            ),
             "{refused}"
         );
     }

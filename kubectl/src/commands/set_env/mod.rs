@@ -89,6 +89,7 @@ pub async fn run(session: &Session, args: &SetEnvArgs) -> Result<()> {
             files: Some(&args.set.files),
             labels: selector,
             all: args.set.all,
+            local: args.set.local,
             ..Selection::default()
         };
         for one in select::read_all(session, &selection).await? {

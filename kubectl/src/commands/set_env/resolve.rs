@@ -70,7 +70,10 @@ fn field_of(object: &Value, path: &str) -> Resolved {
             _ => return Err(format!("fieldPath {path:?} does not support subscript")),
         };
         if !why.is_empty() {
-            return Err(format!("invalid key subscript in {path}: {}", why.join(";")));
+            return Err(format!(
+                "invalid key subscript in {path}: {}",
+                why.join(";")
+            ));
         }
         return Ok(text(&marks[key]));
     }
