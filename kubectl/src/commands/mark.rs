@@ -133,8 +133,6 @@ pub async fn run(session: &Session, args: &MarkArgs, mark: Mark) -> Result<()> {
             }
             let done = match mark {
                 Mark::Annotation => "annotated",
-                // Whoever has no labels gets an empty list of them, which upstream takes for a change.
-                Mark::Label if before.is_empty() && after.is_empty() => "labeled",
                 Mark::Label if after == before => "not labeled",
                 Mark::Label if after.len() < before.len() && !args.overwrite => "unlabeled",
                 Mark::Label => "labeled",
