@@ -152,6 +152,8 @@ const TESTS: &[Test<Run>] = tests![
     negotiation::paths_may_be_escaped_and_end_with_a_slash,
     negotiation::every_answer_has_an_audit_id_and_is_not_to_be_kept,
     negotiation::who_comes_without_a_certificate_is_told_so,
+    negotiation::who_would_act_as_another_is_refused,
+    negotiation::every_request_for_endpoints_is_told_of_their_successor,
     negotiation::too_many_requests_are_told_to_come_again,
     negotiation::an_eviction_that_must_wait_is_told_so,
     operations::every_kind_supports_its_operations,

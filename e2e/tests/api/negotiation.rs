@@ -284,6 +284,42 @@ pub fn who_comes_without_a_certificate_is_told_so(stage: &Stage) -> anyhow::Resu
     same("health", stranger.get("/readyz")?.code, 200)
 }
 
+pub fn who_would_act_as_another_is_refused(stage: &Stage) -> anyhow::Result<()> {
+    let as_alice = stage.rest.request("GET", &stage.maps());
+    let answer = as_alice.header("Impersonate-User", "alice").send()?;
+    same("code", answer.code, 403)?;
+    let message = text(&answer.json()?, "message").to_owned();
+    ensure!(
+        message.starts_with("users \"alice\" is forbidden: User ")
+            && message.ends_with(
+                " cannot impersonate resource \"users\" in API group \"\" at the cluster scope"
+            ),
+        "{message}"
+    );
+    Ok(())
+}
+
+pub fn every_request_for_endpoints_is_told_of_their_successor(stage: &Stage) -> anyhow::Result<()> {
+    let path = within("v1", Some(&stage.namespace), "endpoints");
+    let told =
+        ["299 - \"v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice\""];
+    let made = json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "a"}});
+    same(
+        "POST",
+        stage.rest.post(&path, &made)?.ok()?.warnings(),
+        told,
+    )?;
+    for (method, path) in [
+        ("GET", path.clone()),
+        ("GET", format!("{path}/a")),
+        ("DELETE", format!("{path}/a")),
+    ] {
+        let answer = stage.rest.request(method, &path).send()?.ok()?;
+        same(method, answer.warnings(), told)?;
+    }
+    Ok(())
+}
+
 pub fn too_many_requests_are_told_to_come_again(_: &Stage) -> anyhow::Result<()> {
     let processes = Processes::of(&Plan {
         api_server_flags: vec!["--max-mutating-requests-inflight=1".to_owned()],

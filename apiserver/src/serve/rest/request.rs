@@ -6,12 +6,13 @@ use axum::body::Body as HttpBody;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
+use ferrule_apimachinery::field::quote;
 use ferrule_apimachinery::status::Status;
 use ferrule_component_base::identity::Identity;
 use ferrule_proto::v1;
 use futures::TryStreamExt;
 use http::Method;
-use http::header::{CONTENT_TYPE, HeaderMap, USER_AGENT};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, USER_AGENT};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
@@ -55,6 +56,21 @@ fn verb(method: &Method, place: &Place, query: &Query) -> Option<&'static str> {
     can.then_some(verb)
 }
 
+/// Nobody may act as another until there are rules that allow it: left unread, the headers would have the request run
+/// as its sender.
+fn refuse_impersonation(headers: &HeaderMap, call: &Call) -> Result<(), Status> {
+    let impersonates = |name: &HeaderName| name.as_str().starts_with("impersonate-");
+    if !headers.keys().any(impersonates) {
+        return Ok(());
+    }
+    let why = format!(
+        "User {} cannot impersonate resource \"users\" in API group \"\" at the cluster scope",
+        quote(call.user())
+    );
+    let other = text(headers, HeaderName::from_static("impersonate-user"));
+    Err(Status::forbidden("", "users", other, why))
+}
+
 /// Serves a request for a resource.
 pub(super) async fn serve(
     front: Arc<Front>,
@@ -90,6 +106,7 @@ pub(super) async fn serve(
     call.agent = manager_of_agent(text(request.headers(), USER_AGENT));
     let result = async {
         let wanted = wanted?;
+        refuse_impersonation(request.headers(), &call)?;
         if let Some(value) = request.headers().get("ferrule-leader-epoch") {
             let epoch = value.to_str().ok().and_then(Epoch::parse);
             call.epoch =
