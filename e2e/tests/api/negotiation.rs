@@ -304,18 +304,18 @@ pub fn every_request_for_endpoints_is_told_of_their_successor(stage: &Stage) -> 
     let told =
         ["299 - \"v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice\""];
     let made = json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "a"}});
-    same(
-        "POST",
-        stage.rest.post(&path, &made)?.ok()?.warnings(),
-        told,
-    )?;
+    same("POST", stage.rest.post(&path, &made)?.warnings(), told)?;
     for (method, path) in [
         ("GET", path.clone()),
         ("GET", format!("{path}/a")),
         ("DELETE", format!("{path}/a")),
     ] {
-        let answer = stage.rest.request(method, &path).send()?.ok()?;
-        same(method, answer.warnings(), told)?;
+        let answer = stage.rest.request(method, &path).send()?;
+        same(
+            &path,
+            (answer.code, answer.warnings()),
+            (200, told.map(str::to_owned).to_vec()),
+        )?;
     }
     Ok(())
 }
