@@ -208,7 +208,11 @@ fn duration(nanos: i64) -> String {
     format!("{sign}{length}")
 }
 
+/// Only an empty message is no time: one of zeros is the first second of 1970.
 fn time(form: &Form, message: &[u8]) -> Result<Value, String> {
+    if message.is_empty() {
+        return Ok(Value::Null);
+    }
     let (mut seconds, mut nanos) = (0, 0);
     for field in Reader(message) {
         match field? {
@@ -216,9 +220,6 @@ fn time(form: &Form, message: &[u8]) -> Result<Value, String> {
             (2, wire) => nanos = wire.number()?.cast_signed(),
             _ => {}
         }
-    }
-    if seconds == 0 && nanos == 0 {
-        return Ok(Value::Null);
     }
     let nanos = i32::try_from(nanos).map_err(|error| error.to_string())?;
     let time = Timestamp::new(seconds, nanos).map_err(|error| error.to_string())?;

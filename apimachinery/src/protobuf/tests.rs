@@ -317,6 +317,20 @@ fn schemas_have_their_own_forms() {
 }
 
 #[test]
+fn the_first_second_of_1970_is_a_time() {
+    let event = id("core/v1.Event");
+    let mut value = kept(event, &[]);
+    assert_eq!(value["lastTimestamp"], Value::Null);
+    for (field, time) in [
+        ("lastTimestamp", "1970-01-01T00:00:00Z"),
+        ("eventTime", "1970-01-01T00:00:00.000000Z"),
+    ] {
+        value[field] = time.into();
+        assert_eq!(kept(event, &written(event, &value))[field], time);
+    }
+}
+
+#[test]
 fn lists_in_maps_are_messages_of_their_own() {
     let id = id("authentication.k8s.io/v1.UserInfo");
     let user = json!({"username": "u", "extra": {"scopes": ["a", "b"], "none": []}});
