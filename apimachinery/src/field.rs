@@ -1,5 +1,6 @@
 //! Errors about one field of an object, in the words of upstream's `field.Error`.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde_json::Value;
@@ -328,13 +329,10 @@ impl std::error::Error for FieldError {}
 
 /// The errors as one line: a single one bare, several in brackets, repeats once.
 pub fn aggregate(errors: &[FieldError]) -> String {
-    let mut messages: Vec<String> = Vec::with_capacity(errors.len());
-    for error in errors {
-        let message = error.to_string();
-        if !messages.contains(&message) {
-            messages.push(message);
-        }
-    }
+    // An object may have tens of thousands of errors.
+    let mut seen = HashSet::with_capacity(errors.len());
+    let mut messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    messages.retain(|message| seen.insert(message.clone()));
     match messages.as_slice() {
         [] => String::new(),
         [one] => one.clone(),
