@@ -99,6 +99,9 @@ impl Api {
             };
             let planned = planned.map(|change| {
                 change.and_then(|(mut value, effects, removed)| {
+                    if effects.spaced {
+                        object::set_spaced(&mut value);
+                    }
                     let managed = owners::after(&effects.owners, current.as_ref(), &value);
                     let managed = managed.filter(|_| with_owners);
                     let form = self.stored_form(resource);

@@ -12,6 +12,8 @@ pub(super) struct Effects {
     pub put: Vec<(String, Bytes)>,
     pub delete: Vec<String>,
     pub owners: Owners,
+    /// Opaque values of the object were sent with blanks.
+    pub spaced: bool,
 }
 
 /// `metadata.managedFields` after a write.

@@ -140,6 +140,7 @@ impl Api {
         let mut effects = self.effects(target, None, Some(&mut new), world)?;
         effects.compare.extend(namespace);
         effects.owners = owners;
+        effects.spaced = spaced;
         let api_version = resource.api_version();
         let groups = call.groups();
         let context = Context {
@@ -170,9 +171,6 @@ impl Api {
                 status.message = format!("object is being deleted: {}", status.message);
             }
             return Err(status);
-        }
-        if spaced {
-            object::set_spaced(&mut new);
         }
         Ok(Step::Put(new, effects))
     }
@@ -296,9 +294,7 @@ impl Api {
             return Ok(Step::Remove(new, effects));
         }
         effects.owners = owners;
-        if spaced {
-            object::set_spaced(&mut new);
-        }
+        effects.spaced = spaced;
         Ok(Step::Put(new, effects))
     }
 

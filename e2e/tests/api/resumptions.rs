@@ -6,20 +6,14 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::stage::{Stage, items, map, revision, same, text, within};
-use crate::watches::{now, sees, watch, write};
+use crate::watches::{now, sees, watch_from, write};
 
 pub fn a_watch_starts_after_the_revision_that_it_names(stage: &Stage) -> anyhow::Result<()> {
     stage.make_map("one", json!({"watch": "from"}))?;
     let first = write(stage, "one", "1")?;
     write(stage, "one", "2")?;
     stage.rest.delete(&format!("{}/one", stage.maps()))?.ok()?;
-    let from = watch(
-        stage,
-        &format!(
-            "labelSelector=watch%3Dfrom&resourceVersion={}",
-            revision(&first)
-        ),
-    )?;
+    let from = watch_from(stage, "from", revision(&first))?;
     let seen = sees(&from, "MODIFIED", "one")?;
     same("the second write", text(&seen, "data.n"), "2")?;
     sees(&from, "DELETED", "one")?;
@@ -27,13 +21,7 @@ pub fn a_watch_starts_after_the_revision_that_it_names(stage: &Stage) -> anyhow:
 }
 
 pub fn a_watch_resumes_where_another_one_ended(stage: &Stage) -> anyhow::Result<()> {
-    let begun = watch(
-        stage,
-        &format!(
-            "labelSelector=watch%3Dresume&resourceVersion={}",
-            now(stage)?
-        ),
-    )?;
+    let begun = watch_from(stage, "resume", &now(stage)?)?;
     stage.make_map("one", json!({"watch": "resume"}))?;
     sees(&begun, "ADDED", "one")?;
     write(stage, "one", "1")?;
@@ -41,13 +29,7 @@ pub fn a_watch_resumes_where_another_one_ended(stage: &Stage) -> anyhow::Result<
     drop(begun);
     write(stage, "one", "2")?;
     stage.rest.delete(&format!("{}/one", stage.maps()))?.ok()?;
-    let resumed = watch(
-        stage,
-        &format!(
-            "labelSelector=watch%3Dresume&resourceVersion={}",
-            revision(&last)
-        ),
-    )?;
+    let resumed = watch_from(stage, "resume", revision(&last))?;
     let seen = sees(&resumed, "MODIFIED", "one")?;
     same("what was missed", text(&seen, "data.n"), "2")?;
     sees(&resumed, "DELETED", "one")?;

@@ -15,6 +15,12 @@ pub fn watch(stage: &Stage, query: &str) -> anyhow::Result<Watch> {
         .watch(&format!("{}?watch=true&{query}", stage.maps()))
 }
 
+/// A watch of the ConfigMaps with this label `watch`, from a resourceVersion.
+pub fn watch_from(stage: &Stage, label: &str, version: &str) -> anyhow::Result<Watch> {
+    let query = format!("labelSelector=watch%3D{label}&resourceVersion={version}");
+    watch(stage, &query)
+}
+
 /// Fails unless the next event is this, of an object of this name.
 pub fn sees(watch: &Watch, kind: &str, name: &str) -> anyhow::Result<Value> {
     let object = watch.event(kind)?;
@@ -90,10 +96,7 @@ pub fn an_object_that_leaves_a_selector_is_deleted_for_its_watchers(
     stage: &Stage,
 ) -> anyhow::Result<()> {
     let since = now(stage)?;
-    let inside = watch(
-        stage,
-        &format!("labelSelector=watch%3Din&resourceVersion={since}"),
-    )?;
+    let inside = watch_from(stage, "in", &since)?;
     stage.make_map("one", json!({"watch": "in"}))?;
     write(stage, "one", "1")?;
     let left = label(stage, "one", "out")?;
@@ -220,20 +223,11 @@ pub fn without_a_revision_a_watch_begins_with_what_is_there(stage: &Stage) -> an
     let made = stage.make_map("one", json!({"watch": "state"}))?;
     let changed = write(stage, "one", "1")?;
     for version in ["", "0"] {
-        let from = watch(
-            stage,
-            &format!("labelSelector=watch%3Dstate&resourceVersion={version}"),
-        )?;
+        let from = watch_from(stage, "state", version)?;
         let seen = sees(&from, "ADDED", "one")?;
         same("its state", &seen, &changed)?;
     }
-    let at = watch(
-        stage,
-        &format!(
-            "labelSelector=watch%3Dstate&resourceVersion={}",
-            revision(&made)
-        ),
-    )?;
+    let at = watch_from(stage, "state", revision(&made))?;
     same(
         "no state, but what followed",
         sees(&at, "MODIFIED", "one")?,

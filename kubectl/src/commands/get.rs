@@ -1,5 +1,6 @@
 //! `kubectl get`
 
+use ferrule_client::Object;
 use ferrule_client::client::{At, Batch, ListOptions, WatchOptions};
 use ferrule_proto::v1::{EventType, Form};
 use futures::StreamExt;
@@ -234,23 +235,36 @@ async fn read_table(
         }
         return Ok(table);
     }
+    for object in read_named(session, args, target, place, Form::Table, errors).await {
+        let next: Table = object.parse()?;
+        table.column_definitions = next.column_definitions;
+        table.rows.extend(next.rows);
+    }
+    Ok(table)
+}
+
+/// The objects that are named, as far as they are there.
+async fn read_named(
+    session: &Session,
+    args: &GetArgs,
+    target: &Target,
+    place: &str,
+    form: Form,
+    errors: &mut Vec<Error>,
+) -> Vec<Object> {
     let at_names = at(&target.resource, place);
+    let mut found = Vec::new();
     for name in &target.names {
         let named = named_place(&at_names, name, args);
-        match session.client.get_in(&named, Form::Table).await {
-            Ok(object) => {
-                let next: Table = object.parse()?;
-                table.column_definitions = next.column_definitions;
-                table.rows.extend(next.rows);
-            }
+        match session.client.get_in(&named, form).await {
+            Ok(object) => found.push(object),
             Err(status) if args.ignore_not_found && status.is_not_found() => {}
             Err(status) => {
-                let error = select::missing_in(session, &target.resource, place, status).await;
-                errors.push(error);
+                errors.push(select::missing_in(session, &target.resource, place, status).await);
             }
         }
     }
-    Ok(table)
+    found
 }
 
 /// Names and ages, which this program knows without the server.
@@ -265,19 +279,8 @@ async fn plain_table(
     if target.names.is_empty() {
         found = list_whole(session, args, target, place).await?;
     }
-    let at_names = at(&target.resource, place);
-    for name in &target.names {
-        match session
-            .client
-            .get(&named_place(&at_names, name, args))
-            .await
-        {
-            Ok(object) => found.push(object.parse()?),
-            Err(status) if args.ignore_not_found && status.is_not_found() => {}
-            Err(status) => {
-                errors.push(select::missing_in(session, &target.resource, place, status).await);
-            }
-        }
+    for object in read_named(session, args, target, place, Form::Object, errors).await {
+        found.push(object.parse()?);
     }
     let cells = |object: &Value| {
         let name = object["metadata"]["name"].clone();
@@ -326,17 +329,9 @@ async fn whole(
             found.extend(objects.into_iter().map(|object| (target, object)));
             continue;
         }
-        let at_names = at(&target.resource, place);
-        for name in &target.names {
-            let named = named_place(&at_names, name, args);
-            match session.client.get(&named).await {
-                Ok(object) => found.push((target, object.parse()?)),
-                Err(status) if args.ignore_not_found && status.is_not_found() => {}
-                Err(status) => {
-                    let error = select::missing_in(session, &target.resource, place, status).await;
-                    errors.push(error);
-                }
-            }
+        let form = Form::Object;
+        for object in read_named(session, args, target, place, form, &mut errors).await {
+            found.push((target, object.parse()?));
         }
     }
     if let Some(path) = &args.sort_by {

@@ -8,6 +8,7 @@ use ferrule_client::WriteOptions;
 use ferrule_client::client::At;
 use serde_json::{Map, Value, json};
 
+use super::create::rbac::URL_VERBS;
 use super::write::Report;
 use super::{print, warn};
 use crate::args::{CanIArgs, DryRun, WhoamiArgs};
@@ -36,9 +37,6 @@ const RESOURCE_VERBS: [&str; 17] = [
     "approve",
     "sign",
     "attest",
-];
-const URL_VERBS: [&str; 8] = [
-    "get", "put", "post", "head", "options", "delete", "patch", "*",
 ];
 
 /// Posts a review, which nobody stores, and returns its answer.

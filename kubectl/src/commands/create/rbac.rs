@@ -28,7 +28,8 @@ const VERBS: [&str; 14] = [
     "escalate",
     "impersonate",
 ];
-const URL_VERBS: [&str; 8] = [
+/// Verbs of paths that are no resource.
+pub(in crate::commands) const URL_VERBS: [&str; 8] = [
     "*", "get", "post", "put", "delete", "patch", "head", "options",
 ];
 /// Verbs that only some resources have, each with its group.
